@@ -1,0 +1,1 @@
+"""What AWS means: a package per service, a module per resource."""

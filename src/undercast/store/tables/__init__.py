@@ -1,0 +1,3 @@
+"""Every table, a file per subject. Importing this package fills `Base.metadata`."""
+
+from undercast.store.tables import queue as queue
