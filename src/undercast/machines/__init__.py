@@ -1,0 +1,1 @@
+"""Machines: the only package that knows Incus. Instances, their images and their disks."""
