@@ -1,1 +1,21 @@
-"""What AWS means: a package per service, a module per resource."""
+"""What AWS means: a package per service, a module per resource.
+
+`SERVICES` lists what is built, in order of need: a service may use those before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from undercast.services import iam, logs, sts
+from undercast.services.base import Service
+
+if TYPE_CHECKING:
+    from undercast.cloud import Cloud
+
+SERVICES: tuple[Callable[[Cloud], Service], ...] = (
+    iam.build,
+    sts.build,
+    logs.build,
+)

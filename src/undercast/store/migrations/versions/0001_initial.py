@@ -1,0 +1,21 @@
+"""The first schema."""
+
+from __future__ import annotations
+
+from alembic import op
+
+import undercast.store.tables
+from undercast.store.store import Base
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    Base.metadata.create_all(op.get_bind())
+
+
+def downgrade() -> None:
+    Base.metadata.drop_all(op.get_bind())
