@@ -62,8 +62,8 @@ class Runtime:
     missing: str | None = None
     """Why the runtime cannot be used on this machine and what to do about it, else None."""
     argv: tuple[str, ...] = ()
-    """Command that starts the runtime client in an environment that executes (handler appended by the client's
-    own environment variable _HANDLER); empty when the function brings its own bootstrap."""
+    """Command that starts the runtime client in an environment that executes; the handler is its last argument,
+    to be appended. For provided.* the function's own bootstrap: /var/task/bootstrap or /opt/bootstrap."""
 
 
 @dataclass(frozen=True, slots=True)
