@@ -1,3 +1,5 @@
 """Every table, a file per subject. Importing this package fills `Base.metadata`."""
 
+from undercast.store.tables import ec2_resources as ec2_resources
+from undercast.store.tables import iam as iam
 from undercast.store.tables import queue as queue
