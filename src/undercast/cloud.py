@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from undercast.functions.engine import Engine
     from undercast.machines.machines import Machines
     from undercast.network.network import Network
+    from undercast.services.ec2.service import Ec2
     from undercast.services.iam import Iam
     from undercast.services.lambda_ import LambdaInvoker
     from undercast.services.logs import LogWriter
@@ -32,6 +33,7 @@ class Cloud:
     machines: Machines
     network: Network
     iam: Iam
+    ec2: Ec2
     logs: LogWriter
     lambda_invoker: LambdaInvoker
 
