@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from undercast.network.hosts_file import HostsFile
 from undercast.services.base import Service
 from undercast.settings import Settings
 from undercast.store.migrate import migrate
@@ -43,6 +44,7 @@ class Cloud:
         self.store = Store(settings.database_url)
         migrate(self.store)
         self.port = settings.port  # the real one once the server listens
+        self.hosts = HostsFile(settings.host_id, enabled=settings.hosts_file)
         self.services: dict[str, Service] = {}
         self._started: list[Service] = []
         self._build()
@@ -65,6 +67,7 @@ class Cloud:
 
     async def start(self) -> None:
         """Start the background work of every service; what was started is stopped again on a failure."""
+        self.hosts.sweep()
         try:
             for service in self.services.values():
                 self._started.append(service)
@@ -81,6 +84,7 @@ class Cloud:
                 await service.stop()
             except Exception:
                 log.exception("stopping service %s failed", service.name)
+        self.hosts.close()
         self.store.close()
 
     async def reset(self, account: str) -> None:
@@ -93,4 +97,4 @@ class Cloud:
 
     def health(self) -> Mapping[str, str]:
         """The services that are up, as `GET /_undercast/health` tells them."""
-        return {name: "available" for name in sorted(self.services)}
+        return dict.fromkeys(sorted(self.services), "available")

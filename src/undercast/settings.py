@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Server log level.")
     aws_config: bool = Field(True, description="Write the profile `undercast` into the user's AWS config.")
 
+    hosts_file: bool = Field(
+        True, description="Keep the names of APIs and instances in /etc/hosts (needs root)."
+    )
+
     functions_enabled: bool = Field(True, description="Run functions on this machine.")
     functions_runtime_fallback: bool = Field(
         True, description="Run a missing Python runtime on the nearest newer one; false refuses it."

@@ -1,0 +1,127 @@
+"""Names in /etc/hosts: what makes printed host names resolve on this machine.
+
+curl and browsers resolve `*.localhost` themselves; Python and everything else on glibc asks /etc/hosts (hosts(5)).
+Each server keeps one marked block there and takes it away when it stops. Several servers share the file:
+a lock beside it makes their changes follow one another, and each touches its own block only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+HOSTS = Path("/etc/hosts")
+
+
+class HostsFile:
+    """One server's block in the hosts file. Every method may be called from any thread.
+
+    Without the right to write the file (`available` is False) names are kept in memory and nothing is
+    written; the caller prints addresses that need no name then.
+    """
+
+    def __init__(self, host_id: str, path: Path = HOSTS, *, enabled: bool = True) -> None:
+        self._path = path
+        self._lock_path = path.parent / f".{path.name}.undercast.lock"
+        self._begin = f"# undercast {host_id} begin"
+        self._end = f"# undercast {host_id} end"
+        self._names: dict[str, str] = {}
+        self._guard = threading.Lock()
+        self.available = enabled and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+    def add(self, names: Mapping[str, str]) -> None:
+        """Let each name resolve to its address. A name that is there already moves to the new address."""
+        with self._guard:
+            if names.items() <= self._names.items():
+                return
+            self._names.update(names)
+            self._write()
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Forget names; unknown ones are no error."""
+        with self._guard:
+            known = [name for name in names if self._names.pop(name, None) is not None]
+            if known:
+                self._write()
+
+    def close(self) -> None:
+        """Take the block away. Called when the server stops."""
+        with self._guard:
+            self._names.clear()
+            self._write()
+
+    def sweep(self) -> None:
+        """Take away a block that a killed run of the same server left behind. Called at the start."""
+        with self._guard:
+            self._write()
+
+    def _write(self) -> None:
+        if not self.available:
+            return
+        try:
+            with self._locked():
+                before = self._path.read_text(encoding="utf-8", errors="surrogateescape")
+                after = self._without_block(before) + self._block()
+                if after != before:
+                    self._replace(after)
+        except OSError as error:
+            # A name that does not resolve is no reason to fail the call that made it.
+            log.warning("cannot write %s: %s", self._path, error)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        # The file itself cannot carry the lock: replacing it would leave others waiting on the old one.
+        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _without_block(self, text: str) -> str:
+        kept: list[str] = []
+        inside = False
+        for line in text.splitlines(keepends=True):
+            if line.rstrip("\n") == self._begin:
+                inside = True
+            elif line.rstrip("\n") == self._end:
+                inside = False
+            elif not inside:
+                kept.append(line)
+        if inside:
+            # The block has no end: somebody edited it. Losing their lines is worse than a stale name.
+            return text.replace(self._begin + "\n", "", 1)
+        body = "".join(kept)
+        return body if not body or body.endswith("\n") else body + "\n"
+
+    def _block(self) -> str:
+        if not self._names:
+            return ""
+        lines = [f"{address} {name}\n" for name, address in sorted(self._names.items())]
+        return "".join([self._begin + "\n", *lines, self._end + "\n"])
+
+    def _replace(self, text: str) -> None:
+        data = text.encode("utf-8", errors="surrogateescape")
+        status = self._path.stat()
+        descriptor, name = tempfile.mkstemp(prefix=".hosts.undercast.", dir=self._path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                os.fchmod(file.fileno(), status.st_mode & 0o7777)
+                os.fchown(file.fileno(), status.st_uid, status.st_gid)
+            try:
+                os.replace(name, self._path)
+            except OSError:
+                # In containers the file is a bind mount and cannot be replaced, only rewritten.
+                self._path.write_bytes(data)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
