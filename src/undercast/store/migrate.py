@@ -17,7 +17,7 @@ def head() -> str:
 
 
 def migrate(store: Store) -> None:
-    """Apply the migrations the database has not seen. Quick when there are none: Alembic is not even imported.
+    """Apply the migrations the database has not seen. With none, Alembic is not even imported.
 
     Raises whatever the database raises; every migration runs in a transaction of its own.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from alembic import context
 
-import undercast.store.tables
 from undercast.store.store import Base
 
 engine = context.config.attributes["engine"]

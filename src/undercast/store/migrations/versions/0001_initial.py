@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from alembic import op
 
-import undercast.store.tables
 from undercast.store.store import Base
 
 revision = "0001"
