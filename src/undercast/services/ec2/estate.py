@@ -17,7 +17,8 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from undercast.services.base import AwsError, Call, Params
+from undercast.services.base import Call, Params
+from undercast.services.ec2.dry_run import dry_run
 from undercast.store import Store
 from undercast.store.tables.ec2_resources import Ec2Resource
 
@@ -97,18 +98,16 @@ class Estate:
     # Writing
 
     @contextmanager
-    def change(self, account: str, region: str, *, dry_run: bool = False) -> Iterator[Change]:
+    def change(self, account: str, region: str, *, dry: bool = False) -> Iterator[Change]:
         """One atomic change: durable and visible when the block ends, nothing of it happens on an exception.
 
-        With `dry_run` it ends with AWS's DryRunOperation instead, after all that the block validated.
+        With `dry` it ends with AWS's DryRunOperation instead, after all that the block validated.
         """
         with self._lock:
             change = Change(self, account, region)
             yield change
-            if dry_run:
-                raise AwsError(
-                    "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412
-                )
+            if dry:
+                dry_run({"DryRun": True})
             mutations = self._commit(change)
         for action in change.afterwards:
             action()
@@ -118,7 +117,7 @@ class Estate:
 
     def changing(self, call: Call, params: Params) -> Any:
         """`change` for the caller of an operation, minding `DryRun`."""
-        return self.change(call.account, call.region, dry_run=bool(params.get("DryRun")))
+        return self.change(call.account, call.region, dry=bool(params.get("DryRun")))
 
     def _commit(self, change: Change) -> list[Mutation]:
         mutations = [Mutation(key, self._current(key), record) for key, record in change.writes.items()]
