@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     )
     functions_idle_s: float = Field(300.0, gt=0, description="Idle environments go after this many seconds.")
     functions_concurrency: int = Field(1000, ge=1, description="Account concurrency limit per region.")
+    functions_retry_s: float = Field(
+        60.0, gt=0, description="Pause before an asynchronous event's first retry; the second waits twice that."
+    )
+    functions_hot_reload: bool | None = Field(
+        None, description="Run folders of this machine as code (S3Bucket=hot-reload); unset: on loopback only."
+    )
 
     servers_enabled: bool = Field(True, description="Run instances on this machine, through Incus.")
     public_pool: str = Field("198.18.0.0/16", description="Addresses handed out as public ones.")
