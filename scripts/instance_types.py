@@ -1,9 +1,9 @@
 """Make the instance type catalogue, `src/undercast/services/ec2/data/instance_types.json`.
 
 Reads a recorded answer of DescribeInstanceTypes (a JSON object of type name to description, gzipped or not;
-the output of `aws ec2 describe-instance-types` does as well) and writes it by column: one line per member, the
-distinct values first, then runs of [index of the value, how many types in a row have it]. Types are sorted by
-family, where neighbours share most values, so the file stays small and its diffs can be read.
+the output of `aws ec2 describe-instance-types` does as well) and writes it by column: one line per member,
+the distinct values first, then runs of [index of the value, how many types in a row have it]. Types are
+sorted by family, where neighbours share most values, so the file stays small and its diffs can be read.
 
     python scripts/instance_types.py recorded.json.gz
 """

@@ -18,44 +18,14 @@ _LETTERS = {
 
 # Regions that every account has without opting in. The rest AWS shows as "opted-in" once it was done;
 # nobody has to opt in to their own machine.
-_ALWAYS = frozenset(
-    [
-        "us-east-1",
-        "us-east-2",
-        "us-west-1",
-        "us-west-2",
-        "ap-south-1",
-        "ap-northeast-1",
-        "ap-northeast-2",
-        "ap-northeast-3",
-        "ap-southeast-1",
-        "ap-southeast-2",
-        "ca-central-1",
-        "eu-central-1",
-        "eu-west-1",
-        "eu-west-2",
-        "eu-west-3",
-        "eu-north-1",
-        "sa-east-1",
-    ]
-)
-_OPT_IN = [
-    "af-south-1",
-    "ap-east-1",
-    "ap-south-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-7",
-    "ca-west-1",
-    "eu-central-2",
-    "eu-south-1",
-    "eu-south-2",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "mx-central-1",
-]
+_ALWAYS = """
+us-east-1 us-east-2 us-west-1 us-west-2 ap-south-1 ap-northeast-1 ap-northeast-2 ap-northeast-3
+ap-southeast-1 ap-southeast-2 ca-central-1 eu-central-1 eu-west-1 eu-west-2 eu-west-3 eu-north-1 sa-east-1
+"""
+_OPT_IN = """
+af-south-1 ap-east-1 ap-south-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-7 ca-west-1
+eu-central-2 eu-south-1 eu-south-2 il-central-1 me-central-1 me-south-1 mx-central-1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +39,12 @@ class Zone:
 
 def regions() -> list[str]:
     """Every region's name, sorted."""
-    return sorted([*_ALWAYS, *_OPT_IN])
+    return sorted(_ALWAYS.split() + _OPT_IN.split())
 
 
 def opt_in_status(region: str) -> str:
     """As DescribeRegions tells it."""
-    return "opted-in" if region in _OPT_IN else "opt-in-not-required"
+    return "opted-in" if region in _OPT_IN.split() else "opt-in-not-required"
 
 
 @cache
