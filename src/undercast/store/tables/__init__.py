@@ -4,4 +4,5 @@ from undercast.store.tables import ec2_resources as ec2_resources
 from undercast.store.tables import iam as iam
 from undercast.store.tables import lambda_functions as lambda_functions
 from undercast.store.tables import lambda_layers as lambda_layers
+from undercast.store.tables import logs as logs
 from undercast.store.tables import queue as queue

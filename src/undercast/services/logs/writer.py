@@ -1,0 +1,193 @@
+"""Takes log events from everywhere at memory speed, and writes them to the store in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import case, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from undercast.store.store import Store
+from undercast.store.tables.logs import LogEvent, LogGroup, LogStream
+
+log = logging.getLogger(__name__)
+
+_PAUSE_S = 0.1  # how long events gather before they are written
+_MOST_BYTES = 64 << 20  # beyond this, events are dropped rather than memory exhausted
+_OVERHEAD = 26  # bytes CloudWatch Logs counts beside each message
+
+Events = Sequence[tuple[int, str]]  # (Unix time in ms, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events of one stream, in order."""
+
+    account: str
+    region: str
+    group: str
+    stream: str
+    events: Events
+    ingestion: int
+
+
+class LogWriter:
+    """The way into the log. Everything but `_write` runs on the event loop."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pending: list[Batch] = []
+        self._pending_bytes = 0
+        self._dropped = 0
+        self._wake = asyncio.Event()
+        self._flushed: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._listeners: set[Callable[[Batch], None]] = set()
+
+    async def start(self) -> None:
+        """Begin writing."""
+        self._task = asyncio.create_task(self._run(), name="log-writer")
+
+    async def stop(self) -> None:
+        """Write what is left and end."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._write_pending()
+
+    def append(self, account: str, region: str, group: str, stream: str, events: Events) -> None:
+        """Add events; group and stream are made when they are missing. Returns at once."""
+        if not events:
+            return
+        size = sum(len(message) for _, message in events)
+        if self._pending_bytes + size > _MOST_BYTES:
+            self._dropped += len(events)
+            return
+        batch = Batch(account, region, group, stream, events, int(time.time() * 1000))
+        self._pending.append(batch)
+        self._pending_bytes += size
+        self._wake.set()
+        for listener in self._listeners:
+            listener(batch)
+
+    async def flush(self) -> None:
+        """Return once everything appended before is in the store. Raises what the store raised."""
+        if not self._pending and self._flushed is None:
+            return
+        if self._flushed is None:
+            self._flushed = asyncio.get_running_loop().create_future()
+        self._wake.set()
+        await asyncio.shield(self._flushed)
+
+    def listen(self, listener: Callable[[Batch], None]) -> Callable[[], None]:
+        """Call `listener` with every batch as it comes in; returns the way to stop that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            if self._flushed is None:
+                await asyncio.sleep(_PAUSE_S)
+            await self._write_pending()
+
+    async def _write_pending(self) -> None:
+        self._wake.clear()
+        batches, self._pending, self._pending_bytes = self._pending, [], 0
+        waiting, self._flushed = self._flushed, None
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
+            log.warning("dropped %d log events: they come in faster than the store takes them", dropped)
+        failure: Exception | None = None
+        try:
+            if batches:
+                await asyncio.to_thread(self._write, batches)
+        except Exception as error:
+            log.exception("writing %d batches of log events failed", len(batches))
+            failure = error
+        if waiting is None or waiting.done():
+            return
+        if failure is None:
+            waiting.set_result(None)
+        else:
+            waiting.set_exception(failure)
+
+    def _write(self, batches: list[Batch]) -> None:
+        streams: dict[tuple[str, str, str, str], list[Batch]] = {}
+        for batch in batches:
+            streams.setdefault((batch.account, batch.region, batch.group, batch.stream), []).append(batch)
+        with self._store.write() as session:
+            for key, parts in streams.items():
+                _write_stream(session, key, parts)
+
+
+def _write_stream(session: Session, key: tuple[str, str, str, str], parts: list[Batch]) -> None:
+    account, region, group, stream = key
+    stream_id = _stream_id(session, account, region, group, stream)
+    rows = [
+        {
+            "stream_id": stream_id,
+            "account": account,
+            "region": region,
+            "timestamp": timestamp,
+            "ingestion": part.ingestion,
+            "message": message,
+        }
+        for part in parts
+        for timestamp, message in part.events
+    ]
+    session.execute(insert(LogEvent), rows)
+    times = [timestamp for part in parts for timestamp, _ in part.events]
+    size = sum(len(message.encode()) + _OVERHEAD for part in parts for _, message in part.events)
+    first, last = min(times), max(times)
+    session.execute(
+        update(LogStream)
+        .where(LogStream.id == stream_id)
+        .values(
+            first_event=_smaller(LogStream.first_event, first),
+            last_event=_greater(LogStream.last_event, last),
+            last_ingestion=parts[-1].ingestion,
+            stored_bytes=LogStream.stored_bytes + size,
+        )
+    )
+
+
+def _smaller(column: object, value: int) -> object:
+    """The smaller of a nullable column and a value, on every database."""
+    return case((func.coalesce(column, value) < value, column), else_=value)
+
+
+def _greater(column: object, value: int) -> object:
+    return case((func.coalesce(column, value) > value, column), else_=value)
+
+
+def _stream_id(session: Session, account: str, region: str, group: str, stream: str) -> int:
+    found = session.scalar(
+        select(LogStream.id)
+        .join(LogGroup, LogGroup.id == LogStream.group_id)
+        .where(
+            LogGroup.account == account,
+            LogGroup.region == region,
+            LogGroup.name == group,
+            LogStream.name == stream,
+        )
+    )
+    if found is not None:
+        return found
+    now = int(time.time() * 1000)
+    group_row = session.scalar(
+        select(LogGroup).where(LogGroup.account == account, LogGroup.region == region, LogGroup.name == group)
+    )
+    if group_row is None:
+        group_row = LogGroup(account=account, region=region, name=group, created=now, tags={})
+        session.add(group_row)
+        session.flush()
+    row = LogStream(group_id=group_row.id, account=account, region=region, name=stream, created=now)
+    session.add(row)
+    session.flush()
+    return row.id
