@@ -103,10 +103,11 @@ class Groups:
 
     def put_retention_policy(self, call: Call, params: Params) -> Result:
         if params["retentionInDays"] not in _DAYS:
+            days = ", ".join(map(str, _DAYS))
             raise AwsError(
                 "InvalidParameterException",
                 f"1 validation error detected: Value '{params['retentionInDays']}' at 'retentionInDays' "
-                f"failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(map(str, _DAYS))}]",
+                f"failed to satisfy constraint: Member must satisfy enum value set: [{days}]",
             )
         with self._store.write() as session:
             find_group(session, call, params).retention_days = params["retentionInDays"]
