@@ -1,0 +1,32 @@
+.PHONY: demo test run lint fix bench console screenshots clean
+
+demo:           ## Play the tutorial on the real thing and leave the cloud running
+	@scripts/system-packages demo
+	@scripts/venv
+	@.venv/bin/undercast demo
+
+test:           ## Lint and every test; installs what it needs
+	@scripts/system-packages test
+	@scripts/venv
+	@scripts/test
+
+run:            ## Run the cloud in the foreground
+	@scripts/venv
+	@.venv/bin/undercast up
+
+lint:           ## Style, formatting, types
+	@scripts/venv
+	@scripts/lint
+
+fix:            ## Mend style and formatting
+	@scripts/venv
+	@scripts/lint --fix
+
+bench:          ## Benchmarks beside their floors
+	@scripts/system-packages test
+	@scripts/venv
+	@.venv/bin/python -m benchmarks
+
+clean:          ## Remove what was built here
+	rm -rf .venv .mypy_cache .ruff_cache build dist src/undercast/console/static
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
