@@ -70,11 +70,10 @@ class Power(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MachineState:
-    """A machine as it is now. `pid` is its init as the host sees it, 0 when it does not run."""
+    """A machine as it is now. `labels` are those of its `MachineSpec`."""
 
     name: str
     power: Power
-    pid: int
     labels: Mapping[str, str]
     created: datetime | None = None
     started: datetime | None = None

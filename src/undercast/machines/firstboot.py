@@ -1,0 +1,87 @@
+"""What a machine finds in its root file system when it first boots: its name, its keys, its resolver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from undercast.machines.rootfs import RootFs
+from undercast.machines.spec import MachineFile, MachineSpec
+
+RESOLVER = b"nameserver 169.254.169.253\noptions timeout:2 attempts:2\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The account keys are for, as its line in /etc/passwd says."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+def prepare(rootfs: Path, spec: MachineSpec) -> None:
+    """Write all of it; a few milliseconds, as plain files, so that sshd has nothing to wait for.
+
+    Raises:
+        MachineError: the image's tree is not one a file can be written to.
+    """
+    with RootFs(rootfs) as tree:
+        files = _identity(spec)
+        if spec.root_snapshot:
+            # The tree comes from another machine: its host keys and its id are that machine's own.
+            tree.remove("/etc/ssh", "ssh_host_")
+        if spec.ssh_authorized_keys:
+            user = login(tree)
+            keys = "".join(key.strip() + "\n" for key in spec.ssh_authorized_keys).encode()
+            files[f"{user.home}/.ssh/authorized_keys"] = MachineFile(keys, 0o600, user.uid, user.gid)
+        tree.write({**files, **spec.files})
+
+
+def login(tree: RootFs) -> Login:
+    """ec2-user where there is one, else the first ordinary user, else root (as images of others have it)."""
+    found = Login("root", 0, 0, "/root")
+    try:
+        lines = tree.read("/etc/passwd").decode(errors="replace").splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        fields = line.split(":")
+        if len(fields) != 7 or not fields[2].isdigit() or not fields[3].isdigit():
+            continue
+        user = Login(fields[0], int(fields[2]), int(fields[3]), fields[5] or "/")
+        if user.name == "ec2-user":
+            return user
+        if found.uid == 0 and 1000 <= user.uid < 60000 and user.home.startswith("/home/"):
+            found = user
+    return found
+
+
+def _identity(spec: MachineSpec) -> dict[str, MachineFile]:
+    private, public = _host_key(spec.hostname)
+    short = spec.hostname.split(".")[0]
+    names = spec.hostname if short == spec.hostname else f"{spec.hostname} {short}"
+    hosts = f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+    if spec.nics:
+        hosts += f"{spec.nics[0].address} {names}\n"
+    return {
+        "/etc/hostname": MachineFile(f"{short}\n".encode()),
+        "/etc/hosts": MachineFile(hosts.encode()),
+        "/etc/resolv.conf": MachineFile(RESOLVER),
+        "/etc/machine-id": MachineFile(b"", 0o444),
+        "/etc/ssh/ssh_host_ed25519_key": MachineFile(private, 0o600),
+        "/etc/ssh/ssh_host_ed25519_key.pub": MachineFile(public, 0o644),
+    }
+
+
+def _host_key(comment: str) -> tuple[bytes, bytes]:
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return private, public + f" root@{comment}\n".encode()

@@ -1,0 +1,174 @@
+"""The images in our project: found by alias, fingerprint or AMI id; brought in from files and remotes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from undercast.machines.errors import Conflict, NotFound
+from undercast.machines.images import build
+from undercast.machines.incus import Incus
+from undercast.machines.instance import moment
+from undercast.machines.setup.progress import Progress, Quiet
+from undercast.machines.spec import MachineImage
+
+DEFAULT_ALIAS = build.ALIAS
+# Incus's public image server; another simplestreams server can be named with its URL.
+REMOTES = {"images": "https://images.linuxcontainers.org"}
+_TRANSFER_S = 1800.0
+
+
+class Images:
+    """The image library of one server."""
+
+    def __init__(self, incus: Incus) -> None:
+        self._incus = incus
+
+    async def list(self) -> list[MachineImage]:
+        """All images, the oldest first."""
+        found = [_image(image) for image in await self._incus.get("/1.0/images", recursion="1")]
+        return sorted(found, key=lambda image: image.created)
+
+    async def resolve(self, name: str) -> MachineImage:
+        """The image with this fingerprint (or its beginning, 12 digits or more), alias or AMI id.
+
+        Raises:
+            NotFound: there is none, or several begin so.
+        """
+        images = await self.list()
+        for image in images:
+            if name in (image.fingerprint, image.ami_id, *image.aliases):
+                return image
+        matches = [image for image in images if len(name) >= 12 and image.fingerprint.startswith(name)]
+        if len(matches) == 1:
+            return matches[0]
+        raise NotFound(f"There is no image {name!r}; `undercast image list` shows what there is.")
+
+    async def default(self) -> MachineImage | None:
+        """The default image of the present recipe, None where it is not in our project yet."""
+        key = await asyncio.to_thread(build.recipe_key)
+        for image in await self.list():
+            if image.properties.get("undercast.recipe") == key and DEFAULT_ALIAS in image.aliases:
+                return image
+        return None
+
+    async def ensure_default(self, progress: Progress | None = None) -> MachineImage:
+        """The default image, taken into our project from the cache (or built, where set-up has not run).
+
+        Raises:
+            MachineError: it cannot be built on this machine; the message says why.
+        """
+        if found := await self.default():
+            return found
+        progress = progress or Quiet()
+        with progress.step("Building the default image") as step:
+            built = await asyncio.to_thread(build.build, step)
+        with progress.step("Importing the image"):
+            return await self.add(built.metadata, built.rootfs, DEFAULT_ALIAS)
+
+    async def add(
+        self, metadata: Path, rootfs: Path, alias: str, *, virtual_machine: bool = False
+    ) -> MachineImage:
+        """Import an image in Incus's own two files (metadata tarball, root file system), under `alias`."""
+        with metadata.open("rb") as first, rootfs.open("rb") as second:
+            form = aiohttp.MultipartWriter("form-data")
+            for name, file in (("metadata", first), ("rootfs.img" if virtual_machine else "rootfs", second)):
+                part = form.append(file)
+                part.set_content_disposition("form-data", name=name, filename=Path(file.name).name)
+            headers = {"Content-Type": form.content_type}
+            try:
+                made = await self._incus.run(
+                    "POST", "/1.0/images", form, headers=headers, timeout_s=_TRANSFER_S
+                )
+                fingerprint = str(made["fingerprint"])
+            except Conflict as error:
+                # Incus names the fingerprint it has already in its message.
+                known = [image.fingerprint for image in await self.list()]
+                match = [candidate for candidate in known if candidate in str(error)]
+                if not match:
+                    raise
+                fingerprint = match[0]
+        await self.alias(alias, fingerprint)
+        return await self.resolve(fingerprint)
+
+    async def alias(self, alias: str, fingerprint: str) -> None:
+        """Let `alias` name this image from now on."""
+        body = {"name": alias, "target": fingerprint}
+        try:
+            await self._incus.request("POST", "/1.0/images/aliases", body)
+        except Conflict:
+            path = f"/1.0/images/aliases/{quote(alias, safe='')}"
+            await self._incus.request("PUT", path, {"target": fingerprint})
+
+    async def copy_remote(
+        self, remote: str, alias: str | None = None, *, virtual_machine: bool = False
+    ) -> MachineImage:
+        """Fetch an image an Incus remote serves, for example `images:debian/13/cloud` or `https://host:alias`.
+
+        Raises:
+            NotFound: the remote has no such image, or is not reachable.
+        """
+        server, _, name = remote.rpartition(":")
+        source = {
+            "type": "image",
+            "mode": "pull",
+            "protocol": "simplestreams",
+            "server": REMOTES.get(server, server),
+            "alias": name,
+            "image_type": "virtual-machine" if virtual_machine else "container",
+        }
+        body = {"source": source, "auto_update": False, "properties": {"undercast.remote": remote}}
+        made = await self._incus.run("POST", "/1.0/images", body, timeout_s=_TRANSFER_S)
+        await self.alias(alias or name, str(made["fingerprint"]))
+        return await self.resolve(str(made["fingerprint"]))
+
+    async def publish(
+        self, machine: str, alias: str, properties: Mapping[str, str] | None = None, timeout_s: float = 600.0
+    ) -> str:
+        """Make an image from a stopped machine; its fingerprint. (`Roots` does the same by reference, at once.)"""
+        body = {
+            "source": {"type": "instance", "name": machine},
+            "compression_algorithm": "zstd",
+            "properties": dict(properties or {}),
+            "aliases": [{"name": alias}],
+        }
+        made = await self._incus.run("POST", "/1.0/images", body, timeout_s=timeout_s)
+        return str(made["fingerprint"])
+
+    async def delete(self, fingerprint: str) -> None:
+        """Remove an image; machines made from it are untouched. One that is gone already is no error."""
+        try:
+            await self._incus.run("DELETE", f"/1.0/images/{fingerprint}", timeout_s=120)
+        except NotFound:
+            return
+
+    async def export(self, fingerprint: str, target: Path) -> None:
+        """Write an image's contents to a file, as Incus serves them (a tarball, or a multipart of two)."""
+        path = f"/1.0/images/{fingerprint}/export"
+        async with self._incus.stream("GET", path, timeout_s=_TRANSFER_S) as response:
+            with target.open("wb") as file:
+                async for block in response.content.iter_chunked(1 << 20):
+                    file.write(block)
+
+
+
+
+def _image(image: Mapping[str, Any]) -> MachineImage:
+    properties = dict(image.get("properties") or {})
+    created = moment(image.get("created_at")) or moment(image.get("uploaded_at"))
+    assert created is not None, "Incus always knows when an image was uploaded"
+    return MachineImage(
+        fingerprint=image["fingerprint"],
+        aliases=tuple(alias["name"] for alias in image.get("aliases") or ()),
+        size_bytes=int(image["size"]),
+        architecture=image["architecture"],
+        description=properties.get("description", ""),
+        created=created,
+        virtual_machine=image.get("type") == "virtual-machine",
+        properties=properties,
+    )

@@ -1,0 +1,50 @@
+"""Interfaces that come and go while a machine runs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from undercast.machines import instance
+from undercast.machines.errors import MachineError
+from undercast.machines.incus import Incus, instance_path
+from undercast.machines.spec import NicSpec
+
+
+async def attach_nic(incus: Incus, name: str, nic: NicSpec) -> None:
+    """Add an interface; asking again for one that is there changes nothing."""
+    device = {**instance.nic(nic), "ipv4.gateway": "none"}
+    found = await incus.get(instance_path(name))
+    if found["devices"].get(nic.device) == device:
+        return
+    await incus.run("PATCH", instance_path(name), {"devices": {nic.device: device}}, timeout_s=60)
+    if found["status"] == "Running":
+        state = await incus.get(instance_path(name, "state"))
+        await _configure(int(state["pid"]), nic)
+
+
+async def _configure(pid: int, nic: NicSpec) -> None:
+    """LXC gives addresses at boot only; a later interface gets its own here, in the machine's network namespace."""
+    for words in (
+        ("address", "replace", f"{nic.address}/32", "dev", nic.device),
+        ("link", "set", nic.device, "up"),
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *("nsenter", "-t", str(pid), "-n", "ip", *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), 10)
+        if process.returncode:
+            raise MachineError(f"{nic.device} could not be configured: {output.decode(errors='replace').strip()}")
+
+
+async def detach_nic(incus: Incus, name: str, device: str) -> None:
+    """Remove an interface. PATCH cannot take devices away, so the whole description is written back."""
+    path = instance_path(name)
+    found = await incus.get(path)
+    if device not in found["devices"]:
+        return
+    del found["devices"][device]
+    kept = {key: found[key] for key in ("architecture", "config", "devices", "ephemeral", "profiles", "description")}
+    await incus.run("PUT", path, kept, timeout_s=60)

@@ -1,0 +1,44 @@
+"""Names of what is ours in Incus: project, pool and where their files lie on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from undercast.machines.setup.daemon import INCUS_DIR
+from undercast.settings import Settings, default_data
+
+POOL = "undercast"
+USUAL_PROJECT = "undercast"
+VOLUMES = "undercast-volumes"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where one server's machines live. A second server on this machine (another data folder) has its own."""
+
+    project: str
+    data: Path
+    host_id: str
+    pool: str = POOL
+
+    @property
+    def pool_dir(self) -> Path:
+        """Where Incus mounts our pool."""
+        return INCUS_DIR / "storage-pools" / self.pool
+
+    def rootfs(self, machine: str) -> Path:
+        """The root file system of a machine as the host sees it."""
+        return self.pool_dir / "containers" / f"{self.project}_{machine}" / "rootfs"
+
+    @property
+    def volumes(self) -> Path:
+        """The folder of raw volume files: a custom storage volume on the same pool, so that they can share blocks."""
+        return self.pool_dir / "custom" / f"{self.project}_{VOLUMES}"
+
+
+def places(settings: Settings) -> Places:
+    """The places of the server with these settings."""
+    usual = settings.data.resolve() == default_data().resolve()
+    project = USUAL_PROJECT if usual else f"undercast-{settings.host_id}"
+    return Places(project, settings.data.resolve(), settings.host_id)

@@ -1,0 +1,79 @@
+"""Running other programs during setup: never a prompt, never without a limit, the output kept for the error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from undercast.machines.errors import MachineError
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    on_line: Callable[[str], None] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Run `argv` and return its output (both streams, the last 2,000 lines).
+
+    The program gets no terminal and no input, so that nothing can ask a question. When the limit is reached its
+    whole process group is killed.
+
+    Raises:
+        MachineError: the program is missing, failed or took too long; the message ends with its last lines.
+    """
+    lines: deque[str] = deque(maxlen=2000)
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
+            start_new_session=True,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError as error:
+        raise MachineError(f"{argv[0]} is not installed") from error
+    late = threading.Event()
+
+    def kill() -> None:
+        late.set()
+        _kill_group(process.pid)
+
+    timer = threading.Timer(timeout_s, kill)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip("\n"))
+            if on_line:
+                on_line(lines[-1])
+        status = process.wait()
+    finally:
+        timer.cancel()
+        if process.poll() is None:
+            _kill_group(process.pid)
+            process.wait()
+    if late.is_set():
+        raise MachineError(f"{' '.join(argv[:3])} took longer than {timeout_s:.0f} s\n{_tail(lines)}")
+    if status:
+        raise MachineError(f"{' '.join(argv[:6])} failed with status {status}\n{_tail(lines)}")
+    return "\n".join(lines)
+
+
+def _kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _tail(lines: deque[str]) -> str:
+    return "\n".join("    " + line for line in list(lines)[-15:])

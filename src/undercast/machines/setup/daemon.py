@@ -1,0 +1,112 @@
+"""The Incus daemon: through its unit where systemd runs, by hand under a small supervisor where it does not."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from undercast.machines.errors import MachineError, Unavailable
+from undercast.machines.setup.command import run
+from undercast.machines.setup.packages import find_program
+
+INCUS_DIR = Path(os.environ.get("INCUS_DIR", "/var/lib/incus"))
+SOCKET = Path(os.environ.get("INCUS_SOCKET", INCUS_DIR / "unix.socket"))
+RUN = Path("/run/undercast/incus")
+LOGS = Path("/var/log/undercast")
+SUPERVISOR_PID = RUN / "supervisor.pid"
+UNITS = ("incus.service", "incus.socket", "lxcfs.service")
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(SOCKET))
+
+
+def responds(timeout_s: float = 2.0) -> bool:
+    """Whether an Incus daemon answers on the socket within the limit."""
+    connection = _UnixConnection("incus", timeout=timeout_s)
+    try:
+        connection.request("GET", "/1.0")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def systemd_runs() -> bool:
+    """Whether systemd is this machine's init (sd_booted(3))."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def supervised() -> int:
+    """The process id of our supervisor, 0 when there is none."""
+    try:
+        pid = int(SUPERVISOR_PID.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return 0
+    return pid if b"undercast.machines.setup.supervisor" in command else 0
+
+
+def ensure_running(timeout_s: float = 60.0) -> None:
+    """Start the daemon unless it answers already, and see that something restarts it when it dies.
+
+    Raises:
+        Unavailable: Incus is not installed, or did not come up within the limit; the message names its log.
+    """
+    if find_program("incusd") is None:
+        raise Unavailable("Incus is not installed. Run `undercast setup` as root to install it.")
+    up = responds()
+    if systemd_runs():
+        if up:
+            return
+        for unit in UNITS:
+            if subprocess.run(["systemctl", "cat", unit], capture_output=True, timeout=20).returncode == 0:
+                run(["systemctl", "start", unit], timeout_s=timeout_s)
+    elif not supervised() and (not up or (RUN / "by-hand").exists()):
+        _start_supervisor()
+    _wait(responds, timeout_s, f"Incus did not answer within {timeout_s:.0f} s; see {LOGS}/incusd.log")
+
+
+def stop(timeout_s: float = 30.0) -> None:
+    """Stop the daemon and lxcfs where our supervisor runs them; a daemon of systemd's is left alone."""
+    pid = supervised()
+    if not pid:
+        return
+    os.kill(pid, signal.SIGTERM)
+    _wait(lambda: not supervised(), timeout_s, "The supervisor of Incus did not stop")
+
+
+def _start_supervisor() -> None:
+    """Detached, with closed input and a log of its own: it outlives whoever called and holds no pipe of theirs."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    (RUN / "by-hand").touch()
+    with (LOGS / "incus-supervisor.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "undercast.machines.setup.supervisor"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+            close_fds=True,
+        )
+
+
+def _wait(condition: Callable[[], bool], timeout_s: float, failure: str) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise MachineError(failure)
+        time.sleep(0.05)

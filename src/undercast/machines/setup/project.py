@@ -1,0 +1,143 @@
+"""What is ours inside Incus: a project per server and one storage pool. An existing Incus is otherwise left alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from undercast.machines.errors import Conflict, MachineError, NotFound
+from undercast.machines.incus import Incus
+from undercast.machines.places import POOL, USUAL_PROJECT, VOLUMES, Places
+from undercast.machines.setup.daemon import INCUS_DIR
+
+GIB = 1 << 30
+LARGEST_POOL_GIB = 200
+DATA_LABEL = "user.undercast.data"
+
+
+async def ensure_pool(incus: Incus) -> str:
+    """The driver of our storage pool, which is made where there is none.
+
+    btrfs on a loop file makes launches and snapshots copy-on-write; where the kernel has no btrfs a plain
+    folder serves, more slowly and without limits on disk size.
+
+    Raises:
+        MachineError: the pool exists but cannot be used; the message says what to do.
+    """
+    try:
+        pool = await incus.get(f"/1.0/storage-pools/{POOL}")
+    except NotFound:
+        return await _create_pool(incus)
+    if pool.get("status") not in ("Created", "Pending"):
+        raise MachineError(
+            f"The storage pool {POOL!r} of Incus is {pool.get('status', 'unavailable').lower()} (its file may be gone). "
+            "`undercast setup --undo` removes what is left of it, then run `undercast setup` again."
+        )
+    return str(pool["driver"])
+
+
+async def _create_pool(incus: Incus) -> str:
+    body: dict[str, Any] = {"name": POOL, "driver": "btrfs", "description": "Undercast's machines and volumes"}
+    disk = INCUS_DIR / "disks" / f"{POOL}.img"
+    try:
+        await _forget_stale_file(disk)
+        await incus.request(
+            "POST", "/1.0/storage-pools", {**body, "config": {"size": f"{_pool_gib()}GiB"}}, timeout_s=120
+        )
+        return "btrfs"
+    except Conflict:
+        return "btrfs"
+    except MachineError:
+        await incus.request("POST", "/1.0/storage-pools", {**body, "driver": "dir"}, timeout_s=60)
+        return "dir"
+
+
+async def _forget_stale_file(disk: Path) -> None:
+    """A pool file without a pool is left from an Incus that was removed without it; set it aside."""
+    if disk.exists():
+        disk.rename(disk.with_suffix(".img.old"))
+
+
+def _pool_gib() -> int:
+    """The size of the (sparse) pool file: most of the free disk, and never all of it."""
+    free = os.statvfs(INCUS_DIR)
+    return max(8, min(LARGEST_POOL_GIB, int(free.f_bavail * free.f_frsize * 0.7 / GIB)))
+
+
+async def ensure_project(incus: Incus, places: Places) -> None:
+    """Our project, with images, profiles and volumes of its own, and the volume that holds EBS's raw files."""
+    body = {
+        "name": places.project,
+        "description": "Undercast",
+        "config": {
+            "features.images": "true",
+            "features.profiles": "true",
+            "features.storage.volumes": "true",
+            "features.storage.buckets": "true",
+            DATA_LABEL: str(places.data),
+        },
+    }
+    try:
+        await incus.get(f"/1.0/projects/{places.project}")
+    except NotFound:
+        try:
+            await incus.request("POST", "/1.0/projects", body)
+        except Conflict:
+            return
+    volume = {"name": VOLUMES, "type": "custom", "content_type": "filesystem", "config": {}}
+    try:
+        await incus.get(f"/1.0/storage-pools/{POOL}/volumes/custom/{VOLUMES}")
+    except NotFound:
+        await incus.run("POST", f"/1.0/storage-pools/{POOL}/volumes/custom", volume)
+
+
+async def our_projects(incus: Incus) -> dict[str, Path]:
+    """The projects servers of Undercast made on this machine, with the data folder each belongs to."""
+    projects = await incus.get("/1.0/projects", recursion="1")
+    return {
+        project["name"]: Path(project["config"][DATA_LABEL])
+        for project in projects
+        if DATA_LABEL in project.get("config", {})
+    }
+
+
+async def remove_project(incus: Incus, name: str) -> None:
+    """Remove a project of ours with its machines, images and volumes."""
+    scoped = {"project": name}
+    for instance in await incus.request("GET", "/1.0/instances", query={**scoped, "recursion": "1"}):
+        path = f"/1.0/instances/{quote(instance['name'])}"
+        if instance["status"] != "Stopped":
+            stop = {"action": "stop", "force": True, "timeout": 30}
+            await incus.run("PUT", f"{path}/state", stop, query=scoped, timeout_s=60)
+        await incus.run("DELETE", path, query=scoped, timeout_s=60)
+    for image in await incus.request("GET", "/1.0/images", query={**scoped, "recursion": "1"}):
+        await incus.run("DELETE", f"/1.0/images/{image['fingerprint']}", query=scoped, timeout_s=60)
+    volumes = f"/1.0/storage-pools/{POOL}/volumes/custom"
+    for volume in await incus.request("GET", volumes, query={**scoped, "recursion": "1"}):
+        await incus.request("DELETE", f"{volumes}/{quote(volume['name'])}", query=scoped, timeout_s=60)
+    await incus.request("DELETE", f"/1.0/projects/{quote(name)}")
+
+
+async def sweep_projects(incus: Incus) -> list[str]:
+    """Remove the projects of servers whose data folder is gone: nobody can own them any more.
+
+    The project of the usual data folder stays: set-up makes it before there is any data.
+    """
+    gone = [
+        name
+        for name, data in (await our_projects(incus)).items()
+        if name != USUAL_PROJECT and not data.exists()
+    ]
+    for name in gone:
+        await remove_project(incus, name)
+    return gone
+
+
+async def remove_pool(incus: Incus) -> None:
+    """Remove our storage pool; its file goes with it."""
+    try:
+        await incus.request("DELETE", f"/1.0/storage-pools/{POOL}", timeout_s=120)
+    except NotFound:
+        return

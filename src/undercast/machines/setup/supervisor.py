@@ -1,0 +1,168 @@
+"""A supervisor for Incus where no systemd runs: starts lxcfs and incusd, restarts them when they die.
+
+Run as `python -m undercast.machines.setup.supervisor`. It adopts daemons that run already, so it can itself be
+killed and started again. SIGTERM stops the daemons (instances keep running, as with `systemctl stop incus`).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from undercast.machines.setup.daemon import INCUS_DIR, LOGS, RUN, SUPERVISOR_PID
+from undercast.machines.setup.packages import find_program
+
+LXCFS_DIR = Path("/var/lib/lxcfs")
+GROUPS = ("incus-admin", "incus", "sudo")
+
+
+@dataclass(slots=True)
+class Daemon:
+    """One program kept running. `pid` 0 means it does not run."""
+
+    name: str
+    argv: list[str]
+    pid: int = 0
+    pidfd: int = -1
+    failures: int = 0
+    started: float = 0.0
+
+    def adopt_or_start(self) -> None:
+        """Watch the process of this name that runs already, or start one with a log of its own."""
+        self.pid = _running(self.argv[0])
+        if not self.pid:
+            if self.name == "lxcfs":
+                _prepare_lxcfs()
+            log = os.open(LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            child = subprocess.Popen(
+                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
+            )
+            os.close(log)
+            self.pid = child.pid
+            _say(f"started {self.name} as {self.pid}")
+        else:
+            _say(f"adopted {self.name} {self.pid}")
+        self.pidfd = os.pidfd_open(self.pid)
+        self.started = time.monotonic()
+
+    def died(self) -> None:
+        """Forget the dead process; the pause before the next start grows while it keeps dying young."""
+        os.close(self.pidfd)
+        self.pidfd = -1
+        try:
+            os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            _say(f"{self.name} {self.pid} was adopted")
+        self.failures = 0 if time.monotonic() - self.started > 30 else self.failures + 1
+        _say(f"{self.name} {self.pid} ended")
+        self.pid = 0
+
+
+def daemons() -> list[Daemon]:
+    """lxcfs first: an instance takes its view of /proc when it starts."""
+    incusd = find_program("incusd") or "/usr/libexec/incus/incusd"
+    group = next((name for name in GROUPS if _has_group(name)), None)
+    flags = ["--group", group] if group else []
+    found = [Daemon("incusd", [incusd, *flags, "--logfile", str(LOGS / "incusd.log")])]
+    if lxcfs := find_program("lxcfs"):
+        found.insert(0, Daemon("lxcfs", [lxcfs, "-f", "--enable-cfs", "--enable-loadavg", str(LXCFS_DIR)]))
+    return found
+
+
+def main() -> None:
+    """Keep the daemons running until told to stop."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    lock = os.open(RUN / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.lockf(lock, os.F_TLOCK, 0)
+    except OSError:
+        sys.exit("another supervisor runs")
+    SUPERVISOR_PID.write_text(str(os.getpid()))
+    wake, poke = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    stopping = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+        os.write(poke, b"x")
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    kept = daemons()
+    while not stopping:
+        for daemon in kept:
+            if not daemon.pid:
+                daemon.adopt_or_start()
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        for daemon in kept:
+            poll.register(daemon.pidfd, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll()}
+        dead = [daemon for daemon in kept if daemon.pidfd in ready]
+        for daemon in dead:
+            daemon.died()
+        if dead and not stopping:
+            time.sleep(min(0.1 * 2 ** max(daemon.failures for daemon in dead), 10.0))
+    for daemon in reversed(kept):
+        _end(daemon)
+    SUPERVISOR_PID.unlink(missing_ok=True)
+
+
+def _end(daemon: Daemon) -> None:
+    if not daemon.pid:
+        return
+    os.kill(daemon.pid, signal.SIGTERM)
+    poll = select.poll()
+    poll.register(daemon.pidfd, select.POLLIN)
+    if not poll.poll(15_000):
+        os.kill(daemon.pid, signal.SIGKILL)
+    _say(f"stopped {daemon.name} {daemon.pid}")
+
+
+def _prepare_lxcfs() -> None:
+    """A killed lxcfs leaves a dead FUSE mount on which every access fails (ENOTCONN)."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if line.split()[1] == str(LXCFS_DIR):
+            subprocess.run(["umount", "-l", str(LXCFS_DIR)], stdin=subprocess.DEVNULL, timeout=20, check=False)
+    LXCFS_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def _running(program: str) -> int:
+    """The main process of a program on this Incus directory, 0 when none runs.
+
+    incusd starts helpers from the same file (`incusd forkstart ...`), so the first argument must be a flag.
+    """
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if os.readlink(entry / "exe") != os.path.realpath(program) or (words[1:2] or [b""])[0][:1] not in (b"-", b""):
+                continue
+            environment = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        folder = next((word[10:].decode() for word in environment if word.startswith(b"INCUS_DIR=")), "/var/lib/incus")
+        if folder == str(INCUS_DIR):
+            return int(entry.name)
+    return 0
+
+
+def _has_group(name: str) -> bool:
+    return any(line.startswith(f"{name}:") for line in Path("/etc/group").read_text().splitlines())
+
+
+def _say(text: str) -> None:
+    print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
