@@ -1,0 +1,1 @@
+"""`undercast demo`: the tutorial, played on the real thing."""
