@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from undercast.network.hosts_file import HostsFile
@@ -37,6 +38,11 @@ class Cloud:
     ec2: Ec2
     logs: LogWriter
     lambda_invoker: LambdaInvoker
+
+    # Set by the server before `start`: a protocol for one accepted connection that leads to the gateway
+    # (for sockets made elsewhere, as inside function environments), and listening on one more address.
+    connection_factory: Callable[[], asyncio.Protocol]
+    listen: Callable[[str, int], Awaitable[int]]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

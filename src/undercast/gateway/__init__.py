@@ -1,0 +1,1 @@
+"""HTTP in and out: which service and operation, signatures, the AWS protocols, errors."""

@@ -1,0 +1,104 @@
+"""The AWS API: one request from its signature to the answer in its protocol."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from undercast.gateway import detect, protocols, sigv4
+from undercast.gateway.auth import Authenticator, Refused, refusal
+from undercast.gateway.dispatch import Dispatcher
+from undercast.gateway.model import Operation
+from undercast.gateway.protocols import errors
+from undercast.gateway.request import Request, Response
+from undercast.services.base import AwsError, Call
+
+if TYPE_CHECKING:
+    from undercast.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+
+class Api:
+    """Answers the requests of AWS's clients."""
+
+    def __init__(self, cloud: Cloud, auth: Authenticator) -> None:
+        self._auth = auth
+        self._services = cloud.services
+        self._region = cloud.settings.region
+        self._dispatcher = Dispatcher(cloud.services)
+
+    def close(self) -> None:
+        """Release the worker threads."""
+        self._dispatcher.close()
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to a request, whatever happens on the way."""
+        try:
+            signature, incomplete = sigv4.read(request), ""
+        except sigv4.Incomplete as error:
+            signature, incomplete = None, str(error)
+        target = detect.target(request, signature.service if signature else None, self._services)
+        if incomplete:
+            return _error(refusal("incomplete", target.service, target.protocol, incomplete), target, request)
+        try:
+            caller = self._auth.caller(request, signature)
+        except Refused as refused:
+            error = refusal(refused.case, target.service, target.protocol, refused.detail)
+            return _error(error, target, request)
+        if not target.known:
+            log.warning("no such service: %s (%s %s)", target.service, request.method, request.path)
+            return _error(
+                AwsError("NotImplemented", f"Undercast does not serve {target.service}.", 501),
+                target,
+                request,
+            )
+        protocol = protocols.protocol(target.service, target.protocol)
+        operation: Operation | None = None
+        try:
+            asked = protocol.find(request)
+            operation = asked.operation
+            params = protocol.read(asked, request)
+            call = Call(
+                service=target.service,
+                operation=operation.name,
+                account=caller.account,
+                region=detect.region(signature.region if signature else None, request.host, self._region),
+                principal_arn=caller.principal_arn,
+                principal_id=caller.principal_id,
+                access_key_id=caller.access_key_id,
+                request_id=request.request_id,
+                source_ip=request.source_ip,
+                url=request.base_url,
+                headers=request.headers,
+            )
+            result = await self._dispatcher.call(operation, call, params)
+            return protocol.answer(operation, result, request.request_id)
+        except AwsError as error:
+            if error.status == 501 or operation is None:
+                log.warning("%s: %s", target.service, error.message)
+            return protocol.error(error, request.request_id)
+        except Exception:
+            log.exception(
+                "%s %s failed (request %s)", target.service, operation and operation.name, request.request_id
+            )
+            failure = AwsError(
+                "InternalFailure",
+                "The request processing has failed because of an unknown error, exception or failure.",
+                500,
+            )
+            return protocol.error(failure, request.request_id)
+
+
+def _error(error: AwsError, target: detect.Target, request: Request) -> Response:
+    """An error before, or without, the service's own protocol."""
+    if target.known:
+        return protocols.protocol(target.service, target.protocol).error(error, request.request_id)
+    request_id = request.request_id
+    if target.service == "s3":
+        return errors.s3_error(error, error.status, request_id)
+    if target.protocol in ("query", "rest-xml"):
+        return errors.query_error(error, error.status, request_id, None)
+    typed = target.protocol == "json"
+    content_type = "application/x-amz-json-1.1" if typed else "application/json"
+    return errors.json_error(error, None, error.status, request_id, content_type, typed)

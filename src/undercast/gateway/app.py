@@ -1,0 +1,204 @@
+"""The HTTP application: reads a request, finds who answers it, writes the answer. Raw ASGI, for speed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from undercast.gateway import cors
+from undercast.gateway.api import Api
+from undercast.gateway.auth import Authenticator
+from undercast.gateway.internal import Internal
+from undercast.gateway.request import Request, Response
+from undercast.services.base import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from undercast.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_BODY = 256 * 1024 * 1024  # bytes; no API of AWS's takes more in one request but S3's uploads
+BODY_TIMEOUT_S = 60.0  # between two pieces of a body
+
+Plane = Callable[[HttpRequest], Awaitable[HttpResponse | None]]
+
+
+class _TooLarge(Exception):
+    """The body is larger than any request may be."""
+
+
+class Gateway:
+    """The ASGI application."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        settings = cloud.settings
+        self._auth_on = settings.auth == "on"
+        self.authenticator = Authenticator(cloud.iam.credential, self._auth_on, settings.account)
+        self._api = Api(cloud, self.authenticator)
+        self._internal = Internal(cloud, self.authenticator)
+        self._planes: list[Plane] = [
+            plane for service in cloud.services.values() if (plane := getattr(service, "handle_http", None))
+        ]
+
+    def close(self) -> None:
+        """Release threads."""
+        self._api.close()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            request = await _read(scope, receive)
+        except _TooLarge:
+            await _send_body(send, Response(413, [("content-type", "text/plain")], b"Request too large\n"))
+            return
+        except (TimeoutError, ConnectionError):
+            return  # the client went silent or away: nobody is there to be answered
+        response = await self._respond(request)
+        if isinstance(response.body, bytes):
+            await _send_body(send, response)
+        else:
+            await _send_stream(receive, send, response, response.body)
+
+    async def _respond(self, request: Request) -> Response:
+        if self._planes and (request.path.startswith("/_aws/") or not cors.is_local(request.host)):
+            answered = await self._from_plane(request)
+            if answered is not None:
+                return answered
+        if not cors.origin_allowed(request, self._auth_on):
+            return Response(403, [("content-type", "text/plain")], b"This origin may not call the API.\n")
+        if (preflight := cors.preflight(request)) is not None:
+            return preflight
+        if request.path.startswith(("/_undercast", "/console")) or request.path == "/":
+            internal = await self._internal.answer(request)
+            if internal is not None:
+                return internal
+        response = await self._api.answer(request)
+        if "origin" in request.headers:
+            cors.allow(response)
+        return response
+
+    async def _from_plane(self, request: Request) -> Response | None:
+        asked = HttpRequest(
+            method=request.method,
+            path=unquote(request.path),
+            raw_path=request.path,
+            query_string=request.query,
+            headers=request.header_list,
+            body=request.body,
+            source_ip=request.source_ip,
+            scheme=request.scheme,
+            host=request.host,
+            request_id=request.request_id,
+        )
+        for plane in self._planes:
+            try:
+                answer = await plane(asked)
+            except Exception:
+                log.exception("%s %s%s failed", request.method, request.host, request.path)
+                return Response(
+                    500, [("content-type", "application/json")], b'{"message":"Internal Server Error"}'
+                )
+            if answer is not None:
+                return Response(answer.status, answer.headers, answer.body)
+        return None
+
+
+async def _read(scope: MutableMapping[str, Any], receive: Receive) -> Request:
+    header_list = [(name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"]]
+    headers: dict[str, str] = {}
+    for name, text in header_list:
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        body = await _read_rest(body, receive)
+    elif message["type"] == "http.disconnect":
+        raise ConnectionError
+    client = scope.get("client")
+    return Request(
+        scope["method"],
+        scope["raw_path"].decode("latin-1"),
+        scope["query_string"].decode("latin-1"),
+        headers,
+        header_list,
+        body,
+        scope.get("scheme", "http"),
+        client[0] if client else "127.0.0.1",
+        str(uuid.uuid4()),
+    )
+
+
+async def _read_rest(body: bytes, receive: Receive) -> bytes:
+    pieces, size = [body], len(body)
+    while True:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError
+        piece = message.get("body", b"")
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BODY:
+            raise _TooLarge
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+def _start(response: Response) -> Message:
+    headers = [(name.lower().encode("latin-1"), _header_text(text)) for name, text in response.headers]
+    return {"type": "http.response.start", "status": response.status, "headers": headers}
+
+
+def _header_text(text: str) -> bytes:
+    # A line break in a header would let a value write headers of its own.
+    return text.replace("\r", " ").replace("\n", " ").encode("utf-8")
+
+
+async def _send_body(send: Send, response: Response) -> None:
+    body = response.body
+    assert isinstance(body, bytes)
+    if response.status not in (204, 304) and not any(
+        n.lower() == "content-length" for n, _ in response.headers
+    ):
+        response.headers.append(("content-length", str(len(body))))
+    await send(_start(response))
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(
+    receive: Receive, send: Send, response: Response, chunks: AsyncIterator[bytes]
+) -> None:
+    """Send a stream piece by piece, no faster than it is read; a client that leaves ends it."""
+
+    async def pump() -> None:
+        await send(_start(response))
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    pumping, leaving = asyncio.ensure_future(pump()), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait({pumping, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if pumping.done():
+            pumping.result()
+    finally:
+        for task in (pumping, leaving):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+        if (close := getattr(chunks, "aclose", None)) is not None:
+            await close()

@@ -1,0 +1,99 @@
+"""Undercast's own few addresses: health, reset, accounts, and the console's pages."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from undercast import __version__
+from undercast.gateway import sigv4
+from undercast.gateway.auth import Authenticator, Caller, Refused, refusal
+from undercast.gateway.console import Console
+from undercast.gateway.request import Request, Response
+
+if TYPE_CHECKING:
+    from undercast.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+
+class Internal:
+    """Answers below `/_undercast/` and `/console`."""
+
+    def __init__(self, cloud: Cloud, auth: Authenticator) -> None:
+        self._cloud = cloud
+        self._auth = auth
+        self._console = Console()
+
+    async def answer(self, request: Request) -> Response | None:
+        """The answer, or None when the path is the API's."""
+        path = request.path.rstrip("/")
+        if path == "/_undercast/health" and request.method in ("GET", "HEAD"):
+            return _json(200, {"status": "running", "version": __version__, "services": self._cloud.health()})
+        if path == "/_undercast/reset" and request.method == "POST":
+            return await self._reset(request)
+        if path == "/_undercast/accounts" and request.method == "POST":
+            return self._create_account(request)
+        if path.startswith("/_undercast"):
+            return _json(404, {"message": f"There is nothing at {request.path}"})
+        if request.method in ("GET", "HEAD") and (path.startswith("/console") or _is_browser(request)):
+            return self._console.answer(path, request.base_url)
+        return None
+
+    def _caller(self, request: Request) -> Caller | Response:
+        try:
+            return self._auth.caller(request, sigv4.read(request))
+        except sigv4.Incomplete as error:
+            return _json(403, {"message": str(error)})
+        except Refused as refused:
+            error_ = refusal(refused.case, "undercast", "rest-json", refused.detail)
+            return _json(403, {"message": error_.message, "code": error_.code})
+
+    async def _reset(self, request: Request) -> Response:
+        caller = self._caller(request)
+        if isinstance(caller, Response):
+            return caller
+        log.warning("account %s is emptied, asked by %s", caller.account, caller.principal_arn)
+        await self._cloud.reset(caller.account)
+        return _json(200, {"account": caller.account, "status": "empty"})
+
+    def _create_account(self, request: Request) -> Response:
+        caller = self._caller(request)
+        if isinstance(caller, Response):
+            return caller
+        first = self._cloud.settings.account
+        if caller.principal_arn != f"arn:aws:iam::{first}:root":
+            return _json(403, {"message": f"Only the root of account {first} may create accounts"})
+        try:
+            asked = orjson.loads(request.body or b"{}")
+            name, number = str(asked.get("name", "")), asked.get("account")
+        except (orjson.JSONDecodeError, AttributeError):
+            return _json(
+                400, {"message": 'The body must be JSON: {"name": "...", "account": "123456789012"}'}
+            )
+        if number is not None and not (isinstance(number, str) and len(number) == 12 and number.isdecimal()):
+            return _json(400, {"message": "account must be a text of twelve digits"})
+        try:
+            made = self._cloud.iam.create_account(name, number)
+        except ValueError as error:
+            return _json(409, {"message": str(error)})
+        return _json(
+            201,
+            {"account": made.account, "access_key_id": made.access_key_id, "secret_access_key": made.secret},
+        )
+
+
+def _is_browser(request: Request) -> bool:
+    """Whether somebody opened the bare address: a page is more use to them than S3's list of buckets."""
+    return (
+        request.path == "/"
+        and "authorization" not in request.headers
+        and not request.query
+        and "text/html" in request.headers.get("accept", "")
+    )
+
+
+def _json(status: int, document: Any) -> Response:
+    return Response(status, [("content-type", "application/json")], orjson.dumps(document))

@@ -1,0 +1,82 @@
+"""Listening sockets of the HTTP application, on uvicorn's protocol: as many as are asked for, one application."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import logging
+import socket
+import time
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 75  # longer than SDKs keep idle connections in their pools
+GRACE_S = 3.0  # for requests under way when the server stops
+
+
+class Listener:
+    """Serves one ASGI application on any number of sockets."""
+
+    def __init__(self, app: Any) -> None:
+        self._config = uvicorn.Config(
+            app,
+            http=HttpToolsProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._servers: list[asyncio.Server] = []
+        self._ticking: asyncio.TimerHandle | None = None
+
+    def connection(self) -> asyncio.Protocol:
+        """A protocol for one accepted connection: for sockets that others accept on."""
+        return HttpToolsProtocol(config=self._config, server_state=self._state, app_state={})
+
+    def start(self) -> None:
+        """Begin to keep the Date header right. Called on the loop, before the first connection."""
+        date = email.utils.formatdate(time.time(), usegmt=True).encode()
+        self._state.default_headers = [(b"date", date)]
+        self._ticking = asyncio.get_running_loop().call_later(1.0, self.start)
+
+    async def listen(self, host: str, port: int) -> int:
+        """Listen on an address; returns the port, a free one for 0. Raises OSError when it is taken."""
+        server = await asyncio.get_running_loop().create_server(
+            self.connection, host, port, backlog=2048, reuse_address=True
+        )
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Accept on a socket that listens already (one made in another network namespace)."""
+        self._servers.append(
+            await asyncio.get_running_loop().create_server(self.connection, sock=sock, backlog=512)
+        )
+
+    async def close(self) -> None:
+        """Stop listening, let requests under way finish within `GRACE_S`, then cut them off."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if self._state.tasks:
+            await asyncio.wait(list(self._state.tasks), timeout=GRACE_S)
+        for task in list(self._state.tasks):
+            task.cancel()
+        for connection in list(self._state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        if self._ticking is not None:
+            self._ticking.cancel()
