@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from undercast.network.hosts_file import HostsFile
-from undercast.services.base import Service
+from undercast.services.base import Caller, HttpRequest, Service
 from undercast.settings import Settings
 from undercast.store.migrate import migrate
 from undercast.store.store import Store
@@ -43,6 +43,8 @@ class Cloud:
     # (for sockets made elsewhere, as inside function environments), and listening on one more address.
     connection_factory: Callable[[], asyncio.Protocol]
     listen: Callable[[str, int], Awaitable[int]]
+    # Who signed a request to a data plane (AuthType AWS_IAM); raises AwsError (403) as REST services answer.
+    authenticate: Callable[[HttpRequest], Caller]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

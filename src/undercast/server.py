@@ -41,6 +41,7 @@ async def _main(settings: Settings, ready: Callable[[running.Running], None]) ->
     listener = Listener(gateway)
     cloud.connection_factory = listener.connection
     cloud.listen = listener.listen
+    cloud.authenticate = gateway.authenticate
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

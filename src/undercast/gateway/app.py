@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from undercast.gateway import cors
+from undercast.gateway import cors, sigv4
 from undercast.gateway.api import Api
-from undercast.gateway.auth import Authenticator
+from undercast.gateway.auth import Authenticator, Refused, refusal
 from undercast.gateway.internal import Internal
 from undercast.gateway.request import Request, Response
-from undercast.services.base import HttpRequest, HttpResponse
+from undercast.services.base import Caller, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     from undercast.cloud import Cloud
@@ -48,6 +48,29 @@ class Gateway:
         self._planes: list[Plane] = [
             plane for service in cloud.services.values() if (plane := getattr(service, "handle_http", None))
         ]
+
+    def authenticate(self, asked: HttpRequest) -> Caller:
+        """Who signed a request to a data plane. Raises `AwsError` (403)."""
+        headers: dict[str, str] = {}
+        for name, text in asked.headers:
+            headers[name] = f"{headers[name]},{text}" if name in headers else text
+        request = Request(
+            asked.method,
+            asked.raw_path,
+            asked.query_string,
+            headers,
+            asked.headers,
+            asked.body,
+            asked.scheme,
+            asked.source_ip,
+            asked.request_id,
+        )
+        try:
+            return self.authenticator.caller(request, sigv4.read(request))
+        except sigv4.Incomplete as error:
+            raise refusal("incomplete", "execute-api", "rest-json", str(error)) from error
+        except Refused as refused:
+            raise refusal(refused.case, "execute-api", "rest-json", refused.detail) from refused
 
     def close(self) -> None:
         """Release threads."""

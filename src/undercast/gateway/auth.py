@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from undercast.gateway import sigv4
 from undercast.gateway.request import Request
 from undercast.gateway.sigv4 import Signature
-from undercast.services.base import AwsError
+from undercast.services.base import AwsError, Caller
 from undercast.services.iam.credentials import Credential
 
 _SKEW = dt.timedelta(minutes=5)
@@ -99,16 +98,6 @@ def refusal(case: str, service: str, protocol: str, detail: str = "") -> AwsErro
     family = "s3" if service == "s3" else _FAMILIES.get(protocol, "query")
     code, message, status = _ANSWERS[case][family]
     return AwsError(code, message if message is not None else detail, status)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """An authenticated principal."""
-
-    account: str
-    principal_arn: str
-    principal_id: str
-    access_key_id: str
 
 
 class Refused(Exception):

@@ -9,9 +9,10 @@ import orjson
 
 from undercast import __version__
 from undercast.gateway import sigv4
-from undercast.gateway.auth import Authenticator, Caller, Refused, refusal
+from undercast.gateway.auth import Authenticator, Refused, refusal
 from undercast.gateway.console import Console
 from undercast.gateway.request import Request, Response
+from undercast.services.base import Caller
 
 if TYPE_CHECKING:
     from undercast.cloud import Cloud

@@ -93,6 +93,16 @@ class HttpRequest:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated principal."""
+
+    account: str
+    principal_arn: str
+    principal_id: str
+    access_key_id: str
+
+
 @dataclass(slots=True)
 class HttpResponse:
     """The answer of a data plane. A body that is an iterator is streamed."""
