@@ -1,0 +1,77 @@
+"""How a function version is started: by which runtime, with which command, together with which extensions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from undercast.functions.function import FunctionSpec, FunctionsUnavailable
+from undercast.functions.spec import Runtime
+
+_BOOTSTRAPS = ("/var/task/bootstrap", "/opt/bootstrap")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What to start in a function's sandbox."""
+
+    argv: tuple[str, ...] | None  # None: fork the runtime's zygote
+    extensions: list[str]  # names of the executables in /opt/extensions
+    runtime_version: str  # as INIT_START says: "python:3.11.2"
+    statement: str | None = None  # said in the log: another version of the runtime stands in
+    broken: bool = False  # there is no entry point: every invocation fails
+    variables: dict[str, str] = field(default_factory=dict)  # the runtime client's own
+
+    def runtime_version_arn(self, region: str) -> str:
+        """AWS's form: an ARN whose resource is a digest of the runtime's version."""
+        digest = hashlib.sha256(self.runtime_version.encode()).hexdigest()
+        return f"arn:aws:lambda:{region}::runtime:{digest}"
+
+
+def find(spec: FunctionSpec, runtimes: Mapping[str, Runtime]) -> Entry:
+    """Looks at the function's files and the machine's runtimes. Raises FunctionsUnavailable."""
+    runtime = runtimes.get(spec.runtime)
+    if runtime is None:
+        raise FunctionsUnavailable(f"The runtime {spec.runtime} is not offered by this machine.")
+    if runtime.missing is not None:
+        raise FunctionsUnavailable(runtime.missing)
+    extensions = _extensions(spec.layers)
+    family = spec.runtime.rstrip("0123456789.x") if not spec.runtime.startswith("provided") else spec.runtime
+    version = f"{family}:{runtime.version}" if runtime.version else spec.runtime.replace(".", ":", 1)
+    wrapper = spec.environment.get("AWS_LAMBDA_EXEC_WRAPPER")
+    if spec.runtime.startswith("provided"):
+        path = _bootstrap(spec)
+        argv: tuple[str, ...] = (path or _BOOTSTRAPS[0],)
+        return Entry(argv, extensions, version, runtime.statement, broken=path is None)
+    if runtime.zygote and not wrapper:
+        return Entry(None, extensions, version, runtime.statement)
+    argv = (*runtime.argv, spec.handler)
+    if wrapper:
+        argv = (wrapper, *argv)
+    # the runtime clients frame their log records on this descriptor: one record, one log event. Python's
+    # closes it at the end, which must not be its standard output
+    telemetry = "2" if spec.runtime.startswith("python") else "1"
+    return Entry(argv, extensions, version, runtime.statement, False, {"_LAMBDA_TELEMETRY_LOG_FD": telemetry})
+
+
+def _extensions(layers: tuple[Path, ...]) -> list[str]:
+    names: set[str] = set()
+    for layer in layers:
+        try:
+            entries = list(os.scandir(layer / "extensions"))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        names.update(entry.name for entry in entries if entry.is_file())
+    return sorted(names)
+
+
+def _bootstrap(spec: FunctionSpec) -> str | None:
+    """The custom runtime's entry point: the function's own, else a layer's."""
+    if (spec.code / "bootstrap").is_file():
+        return _BOOTSTRAPS[0]
+    if any((layer / "bootstrap").is_file() for layer in spec.layers):
+        return _BOOTSTRAPS[1]
+    return None

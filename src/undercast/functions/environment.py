@@ -1,0 +1,588 @@
+"""One execution environment: creating -> init -> idle -> busy -> idle ... -> dead."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import math
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from undercast.functions import failures
+from undercast.functions.channel import PAYLOAD_LIMIT, Channel
+from undercast.functions.entry import Entry
+from undercast.functions.exchange import BodyStream, Exchange, Request
+from undercast.functions.extensions import Extensions
+from undercast.functions.failures import Failure
+from undercast.functions.function import EnvironmentState, FunctionSpec, LogLine
+from undercast.functions.ground import Ground, Process, Sandbox
+from undercast.functions.listener import Listener
+from undercast.functions.output import Output
+from undercast.functions.report import JsonLog, PlatformLog, TextLog
+from undercast.functions.runtime_api import RuntimeApi
+from undercast.functions.spec import Exit, SandboxSpec
+from undercast.functions.variables import variables
+
+INIT_LIMIT_S = 10.0
+# How long an answer waits for its runtime to be free again: the next request then finds it warm.
+_LINGER_S = 0.02
+
+
+class Environment:
+    """Runs one function version, one invocation at a time.
+
+    A cold start sends the event at once and lets it wait in the transport: the function takes it when its
+    initialisation is done. An initialisation that fails is repeated inside the invocation, as on AWS, with
+    the function's own time limit.
+    """
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        entry: Entry,
+        ground: Ground,
+        *,
+        initialization_type: str,
+        on_idle: Callable[[Environment], None],
+        on_dead: Callable[[Environment], None],
+    ) -> None:
+        self.spec = spec
+        self.state: EnvironmentState = "creating"
+        self.frozen = False
+        self.retired = False  # not to be used again
+        self.idle_since = 0.0
+        self.expires = math.inf  # perf_counter when its keys grow old
+        self.initialization_type = initialization_type
+        self.runtime_version = entry.runtime_version
+        self.runtime_version_arn = entry.runtime_version_arn(spec.region)
+        self.initialised: asyncio.Future[None] = ground.loop.create_future()
+        self._entry = entry
+        self._ground = ground
+        self._loop = ground.loop
+        self._on_idle = on_idle
+        self._on_dead = on_dead
+        today = dt.datetime.now(dt.UTC)
+        self.log_stream = f"{today:%Y/%m/%d}/[{spec.version}]{uuid.uuid4().hex}"
+        self._log_group = spec.log_group or f"/aws/lambda/{spec.name}"
+        self._output = Output(self._write_logs)
+        self._output.on_init_done = self._init_mark
+        log = JsonLog if spec.log_format.upper() == "JSON" else TextLog
+        self._log: PlatformLog = log(spec, self)
+        self._sandbox: Sandbox | None = None
+        self._extensions = Extensions(spec, self._extensions_changed)
+        self._transport: Channel | RuntimeApi | None = None
+        self._api: RuntimeApi | None = None
+        self._gateway: Listener | None = None
+        self._listener: Listener | None = None
+        self._exchange: Exchange | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._phase = "init"
+        self._init_started = 0.0
+        self._init_ms: float | None = None
+        self._init_error: tuple[str, bytes] | None = None  # as the runtime reported it
+        self._runtime_ready = False
+        self._runtime_idle = False
+        self._start_logged = False
+        self._memory_mb = 0
+        self._held = False  # the runtime waits for external extensions
+
+    # from the pool
+
+    async def create(self) -> None:
+        """Make the sandbox and begin the initialisation. Raises SandboxError."""
+        self._add(self._log.init_start(self._phase))
+        if self._phase == "init" and self._entry.statement:
+            self._output.add(f"{self._entry.statement}\n")
+        spec, entry = self.spec, self._entry
+        keys = self._ground.credentials_for(spec.role_arn, spec.account, spec.name)
+        if keys is not None:
+            # a process keeps the keys it was started with: it goes before they do
+            self.expires = time.perf_counter() + max(60.0, keys.expires - time.time() - 900.0)
+        env = variables(spec, self.log_stream, keys, self.initialization_type)
+        env.update(entry.variables)
+        self._held = bool(entry.extensions)
+        sandbox = await self._ground.sandboxes.create(
+            SandboxSpec(
+                key=spec.key,
+                runtime=spec.runtime,
+                code=spec.code,
+                layers=spec.layers,
+                env=env,
+                memory_mb=spec.memory_mb,
+                tmp_mb=spec.tmp_mb,
+                argv=entry.argv,
+                hold=self._held,
+            )
+        )
+        if self.state == "dead":  # given up meanwhile
+            await sandbox.destroy()
+            return
+        self._attach(sandbox)
+        if self._held:
+            await self._start_extensions(sandbox, env)
+        elif self._exchange is not None and isinstance(self._transport, Channel):
+            self._deliver(self._exchange)  # to be taken when the initialisation is done
+
+    def begin(self, request: Request) -> Exchange:
+        """Serve a request. The environment must be idle and awake, or still to be created."""
+        exchange = Exchange(request, self._loop)
+        self._exchange = exchange
+        if request.tail:
+            self._output.begin_tail()
+        if self.state == "idle":
+            self.state = "busy"
+            self._start_invoke(exchange)
+        return exchange
+
+    async def freeze(self) -> None:
+        """Stop every process until `wake`."""
+        if self.state == "idle" and self._sandbox is not None and not self.frozen:
+            self.frozen = True
+            await self._sandbox.freeze()
+
+    async def wake(self) -> None:
+        """Let a frozen environment run again."""
+        if self.frozen and self._sandbox is not None:
+            self.frozen = False
+            await self._sandbox.thaw()
+
+    async def shutdown(self, reason: str = "spindown") -> None:
+        """End an environment: its extensions get their SHUTDOWN event and their time."""
+        if self.state == "dead":
+            return
+        self.retired = True
+        if self._extensions.any and self.state == "idle":
+            self.state = "busy"
+            await self.wake()
+            await self._extensions.shutdown(reason)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the environment now; what it held is released in the background."""
+        if self.state == "dead":
+            return
+        self.state = "dead"
+        self._cancel_timer()
+        sandbox = self._detach()
+        self._output.flush()
+        if not self.initialised.done():
+            self.initialised.cancel()
+        self._on_dead(self)
+        if sandbox is not None:
+            self._ground.run(sandbox.destroy())
+
+    @property
+    def was_initialised(self) -> bool:
+        """Whether its initialisation has succeeded."""
+        done = self.initialised
+        return done.done() and not done.cancelled() and done.exception() is None
+
+    @property
+    def memory_mb(self) -> int:
+        """Most memory that was in use."""
+        return self._memory_mb
+
+    # from the transports (RuntimeEvents, StreamEvents)
+
+    def runtime_ready(self) -> None:
+        if self._runtime_ready or self.state == "dead":
+            return
+        self._runtime_ready = self._runtime_idle = True
+        self._init_progress()
+
+    def runtime_answered(self, body: bytes | None, content_type: str) -> None:
+        exchange = self._answer()
+        if exchange is None:
+            return
+        if body is None:
+            self._fail(exchange, failures.response_too_large(PAYLOAD_LIMIT))
+            return
+        exchange.content_type = content_type
+        exchange.invocation.payload = body
+        self._respond(exchange)
+
+    def runtime_failed(self, body: bytes) -> None:
+        exchange = self._answer()
+        if exchange is not None:
+            exchange.invocation.payload = body
+            exchange.invocation.function_error = "Unhandled"
+            self._respond(exchange)
+
+    def runtime_idle(self) -> None:
+        self._runtime_idle = True
+        self._progress()
+
+    def runtime_init_failed(self, error_type: str, body: bytes) -> None:
+        self._init_error = (error_type, body)  # its process exits now, and that is what counts
+
+    def runtime_at_snapshot(self) -> None:
+        if self._transport is not None:
+            self._transport.proceed()
+
+    def runtime_restore_failed(self, error_type: str, body: bytes) -> None:
+        self._init_error = (error_type, body)
+
+    def stream_opened(self, stream: BodyStream, content_type: str) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.answered:
+            stream.drop()
+            return
+        exchange.stream = stream
+        exchange.content_type = content_type
+        if exchange.opened is None:  # the caller wants it whole
+            self._ground.run(self._collect(exchange, stream))
+        exchange.open()
+
+    def stream_closed(self, error_type: str | None, body: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.stream is None or exchange.answered:
+            return
+        exchange.answered = True
+        if error_type is not None:
+            exchange.invocation.function_error = "Unhandled"
+            exchange.invocation.error_type = error_type
+            exchange.invocation.payload = body
+        exchange.stream.end()
+        if exchange.opened is not None or error_type is not None:
+            self._respond(exchange)
+
+    # the initialisation
+
+    def _attach(self, sandbox: Sandbox) -> None:
+        """Begin to serve a new sandbox's sockets."""
+        self._sandbox = sandbox
+        self.state = "init"
+        self._init_started = time.perf_counter()
+        self._output.attach(sandbox.stdout)
+        self._loop.add_reader(sandbox.stdout, self._printed)
+        channel = sandbox.channel
+        self._api = RuntimeApi(self, self._extensions, serves_runtime=channel is None)
+        self._listener = Listener(self._loop, sandbox.runtime_api, self._api.connection)
+        if self._ground.gateway is not None:
+            self._gateway = Listener(self._loop, sandbox.gateway, self._ground.gateway)
+        self._transport = self._api if channel is None else Channel(self._loop, channel, self)
+        self._ground.run(self._watch(sandbox))
+        limit = INIT_LIMIT_S if self._phase == "init" else float(self.spec.timeout_s)
+        self._timer = self._loop.call_later(limit, self._expired)
+
+    def _detach(self) -> Sandbox | None:
+        """Stop serving the sandbox's sockets; what it printed is taken first."""
+        sandbox, self._sandbox = self._sandbox, None
+        if sandbox is None:
+            return None
+        self._loop.remove_reader(sandbox.stdout)
+        self._output.detach()
+        if isinstance(self._transport, Channel):
+            self._transport.close()
+        for served in (self._listener, self._gateway, self._api):
+            if served is not None:
+                served.close()
+        self._transport = self._api = self._listener = self._gateway = None
+        return sandbox
+
+    async def _start_extensions(self, sandbox: Sandbox, env: dict[str, str]) -> None:
+        """Start the external extensions; the runtime follows when all have registered."""
+        self._extensions.expect(self._entry.extensions)
+        for name in self._entry.extensions:
+            process = await sandbox.spawn([f"/opt/extensions/{name}"], env)
+            self._ground.run(self._watch_extension(sandbox, name, process))
+
+    async def _watch_extension(self, sandbox: Sandbox, name: str, process: Process) -> None:
+        end = await process.wait()
+        if self._sandbox is not sandbox or self.retired:
+            return
+        failure = failures.extension_crashed(end)
+        self._output.drain()
+        self._add(self._log.extension(name, "ExitError", [], failure.error_type))
+        self._broken(failure)
+
+    def _extensions_changed(self) -> None:
+        if self._held and self._extensions.all_registered and self._sandbox is not None:
+            self._held = False
+            self._ground.run(self._sandbox.start())
+        if self.state == "init":
+            self._init_progress()
+        else:
+            self._progress()
+
+    def _init_progress(self) -> None:
+        """Go on to the first invocation when the runtime and every extension are ready."""
+        if not self._runtime_ready or self.state != "init":
+            return
+        if self._extensions.any and not self._extensions.all_ready:
+            return
+        self._extensions.close_registration()
+        self._cancel_timer()
+        millis = (time.perf_counter() - self._init_started) * 1000
+        self._output.drain()
+        if self._phase == "init":
+            self._init_ms = millis
+        self._add(self._log.init_done(millis, self._phase, "success", None))
+        for name, events in self._extensions.described():
+            self._add(self._log.extension(name, "Ready", events, None))
+        if not self.initialised.done():
+            self.initialised.set_result(None)
+        exchange = self._exchange
+        if exchange is None:
+            self._rest()
+        else:
+            self.state = "busy"
+            self._start_invoke(exchange)
+
+    def _init_broken(self, failure: Failure) -> None:
+        """The initialisation failed: repeat it inside the invocation, or fail that when it was repeated."""
+        millis = (time.perf_counter() - self._init_started) * 1000
+        if self._init_error is not None:
+            error_type: str | None = self._init_error[0]
+        else:
+            error_type = failure.error_type if failure.status == "error" else None
+        sandbox = self._detach()
+        self._cancel_timer()
+        if failure.status != "timeout" or self._phase == "init":
+            self._add(self._log.init_done(millis, self._phase, failure.status, error_type))
+        exchange = self._exchange
+        if exchange is not None and self._phase == "init":
+            self._ground.run(self._initialise_again(sandbox))
+            return
+        if sandbox is not None:
+            self._ground.run(sandbox.destroy())
+        if not self.initialised.done():
+            self.initialised.set_exception(InitFailed(error_type or "Runtime.Unknown", self._init_error))
+            self.initialised.exception()  # nobody may be waiting
+        if exchange is not None:
+            self._log_start()
+            if self._init_error is not None:
+                exchange.invocation.payload = self._init_error[1]
+                exchange.invocation.function_error = "Unhandled"
+                exchange.invocation.status, exchange.invocation.error_type = "error", error_type
+                exchange.answered = True
+            else:
+                self._fail(exchange, failure)
+            self._finish(exchange)
+        self.kill()
+
+    async def _initialise_again(self, sandbox: Sandbox | None) -> None:
+        """The init phase failed: run it once more, in the invocation's time."""
+        if sandbox is not None:
+            await sandbox.destroy()
+        exchange = self._exchange
+        if exchange is None or self.state == "dead":
+            return
+        self._phase = "invoke"
+        self.state = "creating"
+        self._init_error = None
+        self._runtime_ready = self._runtime_idle = False
+        self._extensions = Extensions(self.spec, self._extensions_changed)
+        exchange.started = time.perf_counter()
+        exchange.delivered = False
+        try:
+            await self.create()
+        except Exception as problem:
+            self._fail(exchange, Failure("Runtime.ExitError", str(problem)))
+            self._finish(exchange)
+            self.kill()
+            raise
+
+    # an invocation
+
+    def _start_invoke(self, exchange: Exchange) -> None:
+        """The function's time begins."""
+        self._runtime_idle = False
+        self._log_start()
+        if self._phase == "init" or not exchange.started:
+            exchange.started = time.perf_counter()
+        left = self.spec.timeout_s - (time.perf_counter() - exchange.started)
+        self._timer = self._loop.call_later(left, self._expired)
+        if not exchange.delivered:
+            self._deliver(exchange)
+        if self._extensions.any:
+            self._extensions.invoke(exchange.request, int((time.time() + left) * 1000))
+
+    def _deliver(self, exchange: Exchange) -> None:
+        exchange.delivered = True
+        request = exchange.request
+        transport = self._transport
+        assert transport is not None
+        transport.invoke(
+            request.request_id,
+            request.arn,
+            request.trace_id,
+            request.client_context,
+            request.event,
+            self.spec.timeout_s * 1000,
+        )
+
+    def _answer(self) -> Exchange | None:
+        """The exchange that an answer is for; None for an answer that nobody asked for."""
+        exchange = self._exchange
+        if exchange is None or exchange.answered or self.state != "busy":
+            return None
+        exchange.answered = True
+        return exchange
+
+    def _respond(self, exchange: Exchange) -> None:
+        """The answer is there: give it to the caller, unless the log's tail must come with it."""
+        exchange.invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000
+        if not exchange.request.tail:
+            if self._extensions.any:
+                exchange.resolve()
+            elif not self._runtime_idle:
+                self._loop.call_later(_LINGER_S, exchange.resolve)
+        self._progress()
+
+    def _progress(self) -> None:
+        """An invocation is over when it was answered and the runtime and the extensions are idle again."""
+        exchange = self._exchange
+        if exchange is None or not exchange.answered or not self._runtime_idle or self.state != "busy":
+            return
+        if self._extensions.any and not self._extensions.idle:
+            return
+        self._cancel_timer()
+        self._output.drain()
+        self._finish(exchange)
+        if self.retired:
+            self._ground.run(self._retire())
+        else:
+            self._rest()
+
+    async def _retire(self) -> None:
+        self.state = "idle"
+        await self.shutdown()
+
+    def _finish(self, exchange: Exchange) -> None:
+        """Write END and REPORT and give the result to the caller."""
+        invocation = exchange.invocation
+        if self._sandbox is not None:
+            self._memory_mb = self._sandbox.memory_peak_mb()
+        invocation.memory_mb = min(self._memory_mb, self.spec.memory_mb)
+        init_ms, self._init_ms = self._init_ms, None
+        invocation.init_ms = init_ms
+        billed = invocation.duration_ms
+        if init_ms is not None and self.initialization_type == "on-demand":
+            billed += init_ms  # billed since August 2025
+        invocation.billed_ms = math.ceil(billed)
+        output = self._output
+        output.finish_line()
+        for text in self._log.end(invocation):
+            output.add(text)
+        if exchange.request.tail:
+            invocation.log_tail = output.take_tail()
+        output.flush()
+        self._exchange = None
+        self._start_logged = False
+        exchange.resolve()
+
+    def _fail(self, exchange: Exchange, failure: Failure) -> None:
+        """Answer with a failure of the platform's."""
+        invocation = exchange.invocation
+        exchange.answered = True
+        invocation.function_error = "Unhandled"
+        invocation.error_type = failure.error_type
+        invocation.status = failure.status
+        invocation.payload = failure.payload(invocation.request_id)
+        invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000 if exchange.started else 0.0
+        if failure.status == "timeout":
+            invocation.duration_ms = self.spec.timeout_s * 1000.0
+            self._add(self._log.fault(invocation.request_id, failure.message, None))
+        elif failure.error_type != failures.TOO_LARGE:
+            self._add(self._log.fault(invocation.request_id, failure.message, failure.error_type))
+        if exchange.stream is not None:
+            exchange.stream.end()
+
+    def _rest(self) -> None:
+        """Nothing to do: back to the pool."""
+        self.state = "idle"
+        self.idle_since = time.perf_counter()
+        self._output.flush()
+        self._on_idle(self)
+
+    # ends
+
+    async def _watch(self, sandbox: Sandbox) -> None:
+        end = await sandbox.wait()
+        if self._sandbox is sandbox:
+            self._exited(end)
+
+    def _exited(self, end: Exit) -> None:
+        """The runtime's process ended by itself."""
+        self._output.drain()
+        self._broken(failures.exited(end))
+
+    def _expired(self) -> None:
+        """The time of the init phase or of the invocation is over."""
+        self._timer = None
+        self._output.drain()
+        self._broken(failures.timed_out(self.spec.timeout_s))
+
+    def _broken(self, failure: Failure) -> None:
+        """The environment cannot go on."""
+        if self.state == "init":
+            self._init_broken(failure)
+            return
+        exchange = self._exchange
+        if exchange is not None and self.state == "busy":
+            if not exchange.answered:
+                self._output.finish_line()
+                self._fail(exchange, failure)
+            self._finish(exchange)
+        self.kill()
+
+    async def _collect(self, exchange: Exchange, stream: BodyStream) -> None:
+        """Gather a streamed answer for a caller who wants it whole."""
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in stream.chunks():
+            size += len(chunk)
+            if size <= PAYLOAD_LIMIT:
+                parts.append(chunk)
+            else:
+                parts.clear()
+        if exchange is not self._exchange or exchange.invocation.function_error is not None:
+            return
+        if size > PAYLOAD_LIMIT:
+            self._fail(exchange, failures.response_too_large(PAYLOAD_LIMIT))
+        else:
+            exchange.invocation.payload = b"".join(parts)
+        self._respond(exchange)
+
+    # small things
+
+    def _printed(self) -> None:
+        if not self._output.read_some() and self._sandbox is not None:
+            self._loop.remove_reader(self._sandbox.stdout)
+
+    def _init_mark(self) -> None:
+        """The function's output has come to where its initialisation ended."""
+        if self._exchange is not None and self._exchange.delivered:
+            self._log_start()
+
+    def _log_start(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and not self._start_logged:
+            self._start_logged = True
+            line = self._log.start(exchange.request.request_id)
+            if line is not None:
+                self._output.add(line)
+
+    def _add(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._output.add(line)
+
+    def _write_logs(self, lines: Sequence[LogLine]) -> None:
+        spec = self.spec
+        self._ground.write_logs(spec.account, spec.region, self._log_group, self.log_stream, lines)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class InitFailed(Exception):
+    """The initialisation of an environment that was made ahead failed."""
+
+    def __init__(self, error_type: str, reported: tuple[str, bytes] | None) -> None:
+        text = reported[1].decode("utf-8", "replace") if reported else error_type
+        super().__init__(text)
+        self.error_type = error_type

@@ -1,0 +1,60 @@
+"""Serves a listening socket that lives in an environment's network, from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+_OPEN_LIMIT = 128  # connections of one environment at a time; more wait in the listener's backlog
+
+
+class Listener:
+    """Accepts connections and gives each a protocol, until closed. The socket itself is the sandbox's."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, protocol: Callable[[], asyncio.Protocol]
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._protocol = protocol
+        self._open: set[asyncio.BaseTransport] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        loop.add_reader(self._fd, self._accept)
+
+    def close(self) -> None:
+        """Accept no more and drop what is open."""
+        if self._fd < 0:
+            return
+        self._loop.remove_reader(self._fd)
+        self._fd = -1
+        for task in self._tasks:
+            task.cancel()
+        for transport in self._open:
+            if isinstance(transport, asyncio.Transport) or hasattr(transport, "abort"):
+                transport.abort()
+        self._open.clear()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._sock.accept()
+        except OSError:  # gone again, or this process is out of descriptors: the next round tries again
+            return
+        connection.setblocking(False)
+        if len(self._open) >= _OPEN_LIMIT:
+            self._open = {transport for transport in self._open if not transport.is_closing()}
+            if len(self._open) >= _OPEN_LIMIT:
+                connection.close()
+                return
+        task = self._loop.create_task(self._serve(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        try:
+            transport, _ = await self._loop.connect_accepted_socket(self._protocol, connection)
+        except OSError:
+            connection.close()
+            return
+        self._open.add(transport)
