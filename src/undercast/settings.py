@@ -69,6 +69,9 @@ class Settings(BaseSettings):
 
     servers_enabled: bool = Field(True, description="Run instances on this machine, through Incus.")
     public_pool: str = Field("198.18.0.0/16", description="Addresses handed out as public ones.")
+    public_pool_on_lan: bool = Field(
+        False, description="The pool belongs to the surrounding network: answer ARP for it."
+    )
     dns_suffix: str = Field("undercast.internal", description="Domain of public DNS names.")
 
     @classmethod

@@ -1,0 +1,180 @@
+"""This machine's routes and addresses, and the few of them that instances need (rtnetlink through pyroute2).
+
+Everything here blocks for a moment and is called from the network's own thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from undercast.network.model import Address, Cidr
+
+log = logging.getLogger(__name__)
+
+_MAIN = 254
+_SETTINGS = Path("/proc/sys/net/ipv4/conf")
+
+
+class Routes:
+    """The kernel's routing, as far as instances are concerned."""
+
+    def __init__(self, vif_prefix: str) -> None:
+        self._prefix = vif_prefix
+        self._ip = IPRoute()
+        self._forwarding_was: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Release the socket; routes and addresses stay."""
+        self._ip.close()
+
+    # -- what is there
+
+    def links(self) -> dict[int, str]:
+        """Names of interfaces by index."""
+        return {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in self._ip.get_links()}
+
+    def vifs(self) -> list[str]:
+        """The instances' interfaces that exist now."""
+        return [name for name in self.links().values() if name.startswith(self._prefix)]
+
+    def uplinks(self) -> tuple[str, ...]:
+        """The interfaces that lead to the world: those with a default route."""
+        links = self.links()
+        found = {
+            links.get(route.get_attr("RTA_OIF"), "")
+            for route in self._ip.get_routes(family=socket.AF_INET, table=_MAIN)
+            if route["dst_len"] == 0 and route.get_attr("RTA_OIF")
+        }
+        return tuple(sorted(found - {""}))
+
+    def addresses(self) -> frozenset[Address]:
+        """This machine's own IPv4 addresses."""
+        return frozenset(
+            ipaddress.IPv4Address(found.get_attr("IFA_LOCAL"))
+            for found in self._ip.get_addr(family=socket.AF_INET)
+        )
+
+    def clash(self, wanted: Cidr) -> str | None:
+        """Which route of this machine overlaps `wanted`, or None. Routes to instances do not count."""
+        links = self.links()
+        for route in self._ip.get_routes(family=socket.AF_INET, table=_MAIN):
+            if route["dst_len"] == 0:
+                continue
+            device = links.get(route.get_attr("RTA_OIF") or 0, "")
+            there = Cidr((str(route.get_attr("RTA_DST")), route["dst_len"]))
+            if not there.overlaps(wanted) or device.startswith(self._prefix):
+                continue
+            if device == "lo" and there == wanted:
+                continue  # our own from before
+            return (
+                f"{wanted} overlaps {there}, which this machine reaches through {device or 'another route'}"
+            )
+        return None
+
+    # -- what we make
+
+    def open(self, node: Address, pool: Cidr, pool_on_lan: bool) -> None:
+        """Give this machine the link-local address of its services, and keep the pool here."""
+        with _already():
+            self._ip.addr("add", index=1, address=str(node), prefixlen=32, scope=254)
+        if not pool_on_lan:
+            # A route, not an address: nothing on this machine answers for public addresses nobody has.
+            self._ip.route("replace", dst=str(pool), oif=1, scope=253)
+        for name in self.uplinks():
+            self._forward(name)
+
+    def shut(self, node: Address, pool: Cidr, pool_on_lan: bool) -> None:
+        """Undo `open`."""
+        with _missing():
+            self._ip.addr("del", index=1, address=str(node), prefixlen=32)
+        if not pool_on_lan:
+            with _missing():
+                self._ip.route("del", dst=str(pool), oif=1, scope=253)
+        for name, before in self._forwarding_was.items():
+            self._set(name, "forwarding", before)
+        self._forwarding_was.clear()
+
+    def connect(self, vif: str, addresses: Iterable[Address]) -> None:
+        """Route the addresses to an instance's interface. One that has gone meanwhile is no error."""
+        index = socket_index(vif)
+        if index is None:
+            return
+        for key, value in (
+            ("forwarding", "1"),
+            ("accept_redirects", "0"),
+            ("send_redirects", "0"),
+            ("rp_filter", "1"),
+        ):
+            self._set(vif, key, value)
+        wanted = {str(address) for address in addresses}
+        there = {
+            str(route.get_attr("RTA_DST"))
+            for route in self._ip.get_routes(family=socket.AF_INET, table=_MAIN, oif=index)
+            if route["dst_len"] == 32
+        }
+        for address in sorted(wanted - there):
+            with _missing():
+                self._ip.route("replace", dst=f"{address}/32", oif=index, scope=253)
+        for address in sorted(there - wanted):
+            with _missing():
+                self._ip.route("del", dst=f"{address}/32", oif=index, scope=253)
+
+    def answer_for(self, public: Iterable[Address], known: Iterable[Address]) -> None:
+        """On a pool from the surrounding network: answer ARP for the addresses in use, and no others."""
+        wanted, before = {str(a) for a in public}, {str(a) for a in known}
+        for name in self.uplinks():
+            index = socket_index(name)
+            if index is None:
+                continue
+            for address in sorted(wanted - before):
+                with _already():
+                    self._ip.neigh("add", dst=address, ifindex=index, flags=8)  # NTF_PROXY
+            for address in sorted(before - wanted):
+                with _missing():
+                    self._ip.neigh("del", dst=address, ifindex=index, flags=8)
+
+    def _forward(self, name: str) -> None:
+        path = _SETTINGS / name / "forwarding"
+        before = path.read_text().strip()
+        if before != "1":
+            self._forwarding_was[name] = before
+            self._set(name, "forwarding", "1")
+
+    @staticmethod
+    def _set(name: str, key: str, value: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (_SETTINGS / name / key).write_text(value)
+
+
+def socket_index(name: str) -> int | None:
+    """The index of an interface, or None when there is none of that name."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _tolerating(*codes: int) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code not in codes:
+            raise
+
+
+def _already() -> contextlib.AbstractContextManager[None]:
+    return _tolerating(errno.EEXIST)
+
+
+def _missing() -> contextlib.AbstractContextManager[None]:
+    return _tolerating(errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENETDOWN)
