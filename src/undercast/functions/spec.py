@@ -29,6 +29,8 @@ class SandboxSpec:
     """Size of /tmp."""
     argv: tuple[str, ...] | None = None
     """None: fork the runtime's zygote and run the bound bootstrap. Otherwise: execute this."""
+    hold: bool = False
+    """Do not start the runtime before Sandbox.start() is called; extensions come first."""
 
 
 @dataclass(frozen=True, slots=True)

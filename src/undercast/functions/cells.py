@@ -1,0 +1,145 @@
+"""What an environment needs from the kernel that takes time to make: user, cgroups, network, /tmp.
+
+A cell is made ahead by a thread of its own, kept in a small pool and used once. Making one is a millisecond or two
+of system calls, during which the thread holds no lock that the event loop waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from undercast.functions.cgroups import Cgroup, Cgroups
+from undercast.functions.env_network import Network, Networks
+from undercast.functions.tmp_disks import TmpDisks
+
+log = logging.getLogger(__name__)
+
+PROCESSES = 1024  # AWS's limit of processes and threads in an environment
+
+
+@dataclass(slots=True)
+class Cell:
+    """One set of prepared resources. `tmp` is a detached mount of `tmp_mb`, closed by whoever used it."""
+
+    number: int
+    user: int
+    cgroup: Cgroup
+    network: Network
+    tmp: int
+    tmp_mb: int
+
+    def release(self) -> None:
+        """Gives everything back but the cgroups, which can only go once the last process has."""
+        self.network.close()
+        if self.tmp >= 0:
+            os.close(self.tmp)
+            self.tmp = -1
+
+
+class Cells:
+    """Makes, keeps and removes cells."""
+
+    def __init__(self, users: range, cgroups: Cgroups, networks: Networks, disks: TmpDisks, depth: int, tmp_mb: int) -> None:
+        self._users = users
+        self._cgroups = cgroups
+        self._networks = networks
+        self._disks = disks
+        self._depth = depth
+        self._tmp_mb = tmp_mb
+        # First in, first out: the kernel may still be removing what a number was last used for.
+        self._numbers = collections.deque(range(1, len(users)))
+        self._ready: collections.deque[Cell] = collections.deque()
+        self._making = 0
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="function-cells", daemon=True)
+        self._closed = False
+
+    def start(self) -> None:
+        self._thread.start()
+        self._refill()
+
+    async def take(self, tmp_mb: int) -> Cell:
+        """A cell with a /tmp of that size: a prepared one, or one made now. Raises OSError, NoAddresses."""
+        if tmp_mb == self._tmp_mb and self._ready:
+            cell = self._ready.popleft()
+            self._refill()
+            return cell
+        made: Future[Cell] = Future()
+        self._work.put(lambda: self._fulfil(made, tmp_mb))
+        return await asyncio.wrap_future(made)
+
+    def give_back(self, cell: Cell) -> None:
+        """Removes what is left of a cell whose processes have ended. Returns at once."""
+        self._work.put(lambda: self._remove(cell))
+
+    def close(self) -> None:
+        """Removes the prepared cells and ends the thread, within seconds."""
+        if self._closed:
+            return
+        self._closed = True
+        for cell in self._ready:
+            self.give_back(cell)
+        self._ready.clear()
+        self._work.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def _refill(self) -> None:
+        while not self._closed and len(self._ready) + self._making < self._depth:
+            self._making += 1
+            self._work.put(self._prepare)
+
+    def _run(self) -> None:
+        while (job := self._work.get()) is not None:
+            try:
+                job()
+            except Exception:
+                log.exception("preparing an environment's resources failed")
+
+    def _prepare(self) -> None:
+        try:
+            if not self._closed:
+                self._ready.append(self._make(self._tmp_mb))
+        finally:
+            self._making -= 1
+
+    def _fulfil(self, made: Future[Cell], tmp_mb: int) -> None:
+        if not made.set_running_or_notify_cancel():
+            return
+        try:
+            cell = self._ready.popleft() if tmp_mb == self._tmp_mb and self._ready else self._make(tmp_mb)
+        except BaseException as error:
+            made.set_exception(error)
+        else:
+            made.set_result(cell)
+
+    def _make(self, tmp_mb: int) -> Cell:
+        number = self._numbers.popleft()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._numbers.append, number)
+            cgroup = self._cgroups.new(number, PROCESSES)
+            undo.callback(cgroup.remove)
+            network = self._networks.new(number)
+            undo.callback(network.close)
+            tmp = self._disks.new(tmp_mb)
+            undo.pop_all()
+        return Cell(number, self._users[number], cgroup, network, tmp, tmp_mb)
+
+    def _remove(self, cell: Cell) -> None:
+        cell.release()
+        if not cell.cgroup.remove():
+            cell.cgroup.kill()
+            timer = threading.Timer(0.02, self.give_back, (cell,))
+            timer.daemon = True
+            timer.start()
+            return
+        self._numbers.append(cell.number)

@@ -1,0 +1,62 @@
+"""The process environments are forked from: one per runtime, single-threaded, with everything imported.
+
+It stands in the base root that `launch.py` built, in a network of its own with nothing in it, and holds no
+descriptor but /dev/null, its log, the socket to the server and its own pid namespace. It does nothing else than
+fork when the server says so, so a fork never inherits another environment's anything.
+"""
+
+import gc
+import os
+import signal
+import socket
+import sys
+
+from . import init, kernel
+from .messages import receive
+
+
+def serve(channel, own_pids, bootstrap):
+    """Forks environments until the server goes."""
+    settings = receive(channel)
+    if settings is None:
+        return
+    settings["filter"] = bytes.fromhex(settings["filter"])
+    gc.collect()
+    gc.freeze()  # the collector must not write to what is shared with every environment
+    while True:
+        request = receive(channel)
+        if request is None:
+            return
+        kernel.unshare(kernel.CLONE_NEWPID)  # for children only: the next one is process 1 of its own namespace
+        pid = os.fork()
+        if pid == 0:
+            channel.close()
+            os.close(own_pids)
+            init.run(settings, request, bootstrap)  # does not return
+        kernel.setns(own_pids, kernel.CLONE_NEWPID)
+        for number in request["fds"].values():
+            os.close(number)
+
+
+def main():
+    """Arguments: descriptor of the server's socket, whether to import the runtime client, own pid namespace."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    own_pids = int(sys.argv[3])
+    os.set_inheritable(own_pids, False)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.drop_capability_bounds()
+    os.setgroups([])
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # environments are reaped by the kernel
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the server
+    bootstrap = None
+    if sys.argv[2] == "preload":
+        from . import bootstrap
+
+        bootstrap.preload()
+    sys.path.remove("/var/rapid")
+    channel.send(b"up")
+    try:
+        serve(channel, own_pids, bootstrap)
+    finally:
+        os._exit(0)

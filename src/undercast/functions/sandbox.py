@@ -1,0 +1,214 @@
+"""Execution environments: isolated process trees, made in milliseconds and used by one function version each.
+
+A `Sandbox` is single-use: destroying it takes every process, its network, its /tmp and its user's traces away. What
+makes it safe happens in `inside/init.py`; `sandboxes.py` makes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import struct
+from collections.abc import Callable, Mapping, Sequence
+
+from undercast.functions.cells import Cell
+from undercast.functions.spec import Exit, SandboxError
+
+log = logging.getLogger(__name__)
+
+READY_LIMIT_S = 15.0
+END_LIMIT_S = 10.0
+CORE_MB = 1769  # memory at which AWS gives one whole core
+_KILLED = signal.SIGKILL
+_CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
+_MAIN = 0
+
+
+class Process:
+    """A process in a sandbox that the server asked for."""
+
+    def __init__(self, wait: Callable[[], asyncio.Future[Exit]]) -> None:
+        self._wait = wait
+
+    async def wait(self) -> Exit:
+        """How it ended, once it has; also when the whole sandbox ends."""
+        return await asyncio.shield(self._wait())
+
+
+class Sandbox:
+    """A running isolated process tree.
+
+    `stdout`, `channel` and the two listeners are closed by `destroy()`; whoever reads them stops before.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        memory_mb: int,
+        control: socket.socket,
+        channel: socket.socket | None,
+        stdout: int,
+        give_back: Callable[[Sandbox], None],
+    ) -> None:
+        self.pid = 0
+        self.channel = channel
+        self.stdout = stdout
+        self.runtime_api = cell.network.runtime_api
+        self.gateway = cell.network.gateway
+        self._loop = asyncio.get_running_loop()
+        self.cell = cell
+        self._cgroup = cell.cgroup
+        self._memory_mb = memory_mb
+        self._control = control
+        self._give_back = give_back
+        self._pidfd = -1
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._ends: dict[int, asyncio.Future[Exit]] = {_MAIN: self._loop.create_future()}
+        self._cpu_limited = False
+        self._destroying: asyncio.Future[None] | None = None
+        control.setblocking(False)
+        control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._loop.add_reader(control, self._heard)
+
+    async def until_ready(self) -> None:
+        """Waits for process 1 to have built its walls. Raises SandboxError."""
+        try:
+            async with asyncio.timeout(READY_LIMIT_S):
+                await self._ready
+        except TimeoutError:
+            raise SandboxError("the environment did not start in time") from None
+
+    async def start(self) -> None:
+        """Starts the runtime of a sandbox that was made with `hold`."""
+        self._tell({"start": True})
+
+    async def spawn(self, argv: Sequence[str], env: Mapping[str, str]) -> Process:
+        """Starts a further process (an extension); its output joins the runtime's."""
+        identity = len(self._ends)
+        end = self._ends[identity] = self._loop.create_future()
+        self._tell({"spawn": identity, "argv": list(argv), "env": dict(env)})
+        return Process(lambda: end)
+
+    def end_init(self) -> None:
+        """Applies the CPU share. Until then initialisation has the whole machine, as AWS boosts it."""
+        if not self._cpu_limited:
+            self._cpu_limited = True
+            self._cgroup.limit_cpu(self._memory_mb / CORE_MB)
+
+    async def freeze(self) -> None:
+        """Stops every process until `thaw`. The kernel catches them within microseconds; not waited for."""
+        self.end_init()
+        self._cgroup.freeze()
+
+    async def thaw(self) -> None:
+        self._cgroup.thaw()
+
+    def memory_peak_mb(self) -> int:
+        """The most memory used so far, rounded up."""
+        return -(-self._cgroup.memory_peak() >> 20)
+
+    def reset_peak(self) -> None:
+        self._cgroup.reset_peak()
+
+    async def wait(self) -> Exit:
+        """How the runtime ended, once it has."""
+        return await asyncio.shield(self._ends[_MAIN])
+
+    async def destroy(self) -> None:
+        """Ends every process and gives everything back. Idempotent; returns when the processes are gone."""
+        if self._destroying is None:
+            self._destroying = asyncio.ensure_future(self._destroy())
+        await asyncio.shield(self._destroying)
+
+    async def _destroy(self) -> None:
+        self._loop.remove_reader(self._control)
+        self._finish()
+        with contextlib.suppress(OSError):
+            self._cgroup.thaw()  # the version 1 freezer holds even SIGKILL back
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, _KILLED)
+        self._control.close()  # process 1 also ends when this does
+        if self._pidfd >= 0:
+            await self._until_dead()
+            os.close(self._pidfd)
+        if self.channel is not None:
+            self.channel.close()
+        os.close(self.stdout)
+        self._give_back(self)
+
+    async def _until_dead(self) -> None:
+        """A pidfd becomes readable when process 1, and so every process of its namespace, has ended."""
+        dead = self._loop.create_future()
+        self._loop.add_reader(self._pidfd, lambda: dead.done() or dead.set_result(None))
+        try:
+            async with asyncio.timeout(END_LIMIT_S):
+                await dead
+        except TimeoutError:
+            log.error("environment %d does not end", self.cell.number)
+        finally:
+            self._loop.remove_reader(self._pidfd)
+
+    def _tell(self, message: Mapping[str, object]) -> None:
+        try:
+            self._control.send(json.dumps(message).encode())
+        except OSError as error:
+            raise SandboxError(f"the environment is gone: {error.strerror}") from error
+
+    def _heard(self) -> None:
+        """Reads what process 1 reports."""
+        while True:
+            try:
+                data, ancillary, _, _ = self._control.recvmsg(65536, socket.CMSG_SPACE(_CREDENTIALS.size))
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._loop.remove_reader(self._control)
+                self._finish()
+                return
+            message = json.loads(data)
+            if "ready" in message:
+                self._identify(ancillary)
+            elif "error" in message:
+                if not self._ready.done():
+                    self._ready.set_exception(SandboxError(message["error"]))
+            else:
+                self._ended(message["exit"], message.get("status"), message.get("signal"))
+
+    def _identify(self, ancillary: Sequence[tuple[int, int, bytes]]) -> None:
+        """The kernel says who sent the message, by its number on the host (unix(7), SCM_CREDENTIALS)."""
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+                self.pid = _CREDENTIALS.unpack_from(content)[0]
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError as error:
+            if not self._ready.done():
+                self._ready.set_exception(SandboxError(f"the environment ended at once: {error.strerror}"))
+            return
+        if not self._ready.done():
+            self._ready.set_result(None)
+
+    def _ended(self, identity: int, status: int | None, number: int | None) -> None:
+        end = self._ends.get(identity)
+        if end is not None and not end.done():
+            end.set_result(Exit(status, number, self._out_of_memory()))
+
+    def _out_of_memory(self) -> bool:
+        return self._cgroup.out_of_memory_kills() > 0
+
+    def _finish(self) -> None:
+        """Process 1 is gone, so everything is."""
+        if not self._ready.done():
+            self._ready.set_exception(SandboxError("the environment ended before it was ready"))
+            self._ready.exception()  # it may be that nobody waits any more
+        for identity in self._ends:
+            self._ended(identity, None, _KILLED)
