@@ -1,0 +1,4 @@
+/** The pages of the service. */
+export default function Pages() {
+  return null;
+}

@@ -1,0 +1,3 @@
+import type { SideNavigationProps } from "@cloudscape-design/components";
+
+export const NAVIGATION: SideNavigationProps.Item[] = [];

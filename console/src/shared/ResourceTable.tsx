@@ -1,0 +1,212 @@
+import { useCollection } from "@cloudscape-design/collection-hooks";
+import {
+  Alert,
+  Box,
+  Button,
+  CollectionPreferences,
+  type CollectionPreferencesProps,
+  Header,
+  Pagination,
+  SpaceBetween,
+  Table,
+  type TableProps,
+  TextFilter,
+} from "@cloudscape-design/components";
+import { type ReactNode, useState } from "react";
+import { useSearchParams } from "react-router-dom";
+import type { Live } from "../aws/useLive";
+
+export interface Column<T> {
+  id: string;
+  header: string;
+  cell(item: T): ReactNode;
+  /** What to sort and search by; a column without it cannot be sorted. */
+  text?(item: T): string | number;
+  /** Shown until the user chooses otherwise. Default: true. */
+  visible?: boolean;
+}
+
+interface Props<T> {
+  /** "Instances" */
+  title: string;
+  /** "instance", for the empty state and the search field. */
+  noun: string;
+  live: Live<T[]>;
+  columns: Column<T>[];
+  id(item: T): string;
+  /** Buttons of the header; gets what is selected. */
+  actions?(selected: T[]): ReactNode;
+  /** The button of the empty state. */
+  create?: ReactNode;
+  selection?: "single" | "multi";
+  selected?: T[];
+  onSelect?(items: T[]): void;
+  description?: ReactNode;
+  variant?: TableProps.Variant;
+}
+
+const PAGE_SIZES = [10, 20, 50, 100].map((value) => ({ value, label: `${value} rows` }));
+
+/** The one list of every page: search (kept in the address), sorting, pages, preferences, empty states, selection. */
+export function ResourceTable<T>(props: Props<T>) {
+  const { title, noun, live, columns, id, actions, create, selection, description } = props;
+  const [address, setAddress] = useSearchParams();
+  const [own, setOwn] = useState<T[]>([]);
+  const [preferences, setPreferences] = usePreferences(title, columns);
+  const all = live.data ?? [];
+  const search = address.get("search") ?? "";
+
+  const { items, filteredItemsCount, collectionProps, filterProps, paginationProps } = useCollection(all, {
+    filtering: {
+      defaultFilteringText: search,
+      filteringFunction: (item, text) => {
+        const wanted = text.toLowerCase();
+        return columns.some((column) => column.text && String(column.text(item)).toLowerCase().includes(wanted));
+      },
+      empty: (
+        <SpaceBetween size="s" alignItems="center">
+          <Box variant="strong">No {noun}s</Box>
+          <Box color="text-body-secondary">There are no {noun}s in this account and region.</Box>
+          {create}
+        </SpaceBetween>
+      ),
+      noMatch: (
+        <SpaceBetween size="s" alignItems="center">
+          <Box variant="strong">No matches</Box>
+          <Button onClick={() => filterProps.onChange({ detail: { filteringText: "" } } as never)}>Clear search</Button>
+        </SpaceBetween>
+      ),
+    },
+    pagination: { pageSize: preferences.pageSize },
+    sorting: {},
+    selection: {},
+  });
+
+  // What is selected follows the data: an item that changed shows its new state, one that is gone is not selected.
+  const chosen = new Set((props.selected ?? own).map(id));
+  const selected = all.filter((item) => chosen.has(id(item)));
+  const select = (chosenItems: T[]) => (props.onSelect ?? setOwn)(chosenItems);
+
+  return (
+    <SpaceBetween size="s">
+      {live.error && (
+        <Alert type="error" header={live.error.code} action={<Button onClick={() => void live.refresh()}>Retry</Button>}>
+          {live.error.message}
+        </Alert>
+      )}
+      <Table
+        {...collectionProps}
+        variant={props.variant ?? "container"}
+        items={items}
+        trackBy={id}
+        loading={live.loading}
+        loadingText={`Loading ${noun}s`}
+        resizableColumns
+        wrapLines={preferences.wrapLines}
+        stripedRows={preferences.stripedRows}
+        selectionType={selection}
+        selectedItems={selected}
+        onSelectionChange={({ detail }) => select(detail.selectedItems)}
+        columnDefinitions={columns.map((column) => ({
+          id: column.id,
+          header: column.header,
+          cell: column.cell,
+          minWidth: 110,
+          sortingComparator: column.text && ((a: T, b: T) => compare(column.text!(a), column.text!(b))),
+        }))}
+        columnDisplay={preferences.contentDisplay}
+        ariaLabels={{
+          tableLabel: title,
+          allItemsSelectionLabel: () => `Select all ${noun}s`,
+          itemSelectionLabel: (_, item) => `Select ${id(item)}`,
+          selectionGroupLabel: `${title} selection`,
+        }}
+        header={
+          <Header
+            variant={props.variant === "full-page" ? "h1" : "h2"}
+            counter={live.data && (selected.length ? `(${selected.length}/${all.length})` : `(${all.length})`)}
+            description={description}
+            actions={
+              <SpaceBetween direction="horizontal" size="xs">
+                <Button iconName="refresh" ariaLabel={`Refresh ${noun}s`} onClick={() => void live.refresh()} />
+                {actions?.(selected)}
+              </SpaceBetween>
+            }
+          >
+            {title}
+          </Header>
+        }
+        filter={
+          <TextFilter
+            {...filterProps}
+            filteringPlaceholder={`Find ${noun}s`}
+            filteringAriaLabel={`Find ${noun}s`}
+            countText={filteredItemsCount === undefined ? "" : `${filteredItemsCount} match${filteredItemsCount === 1 ? "" : "es"}`}
+            onChange={(event) => {
+              filterProps.onChange(event);
+              const text = event.detail.filteringText;
+              setAddress(
+                (old) => {
+                  if (text) old.set("search", text);
+                  else old.delete("search");
+                  return old;
+                },
+                { replace: true },
+              );
+            }}
+          />
+        }
+        pagination={
+          <Pagination
+            {...paginationProps}
+            ariaLabels={{ nextPageLabel: "Next page", previousPageLabel: "Previous page", pageLabel: (page) => `Page ${page}` }}
+          />
+        }
+        preferences={
+          <CollectionPreferences
+            title="Preferences"
+            confirmLabel="Confirm"
+            cancelLabel="Cancel"
+            preferences={preferences}
+            onConfirm={({ detail }) => setPreferences(detail)}
+            pageSizePreference={{ title: "Page size", options: PAGE_SIZES }}
+            wrapLinesPreference={{ label: "Wrap lines", description: "Show the whole text of each cell" }}
+            stripedRowsPreference={{ label: "Striped rows", description: "Shade every other row" }}
+            contentDisplayPreference={{
+              title: "Columns",
+              options: columns.map((column, index) => ({ id: column.id, label: column.header, alwaysVisible: index === 0 })),
+            }}
+          />
+        }
+      />
+    </SpaceBetween>
+  );
+}
+
+function compare(a: string | number, b: string | number): number {
+  return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+}
+
+/** Preferences of one list, kept in this browser. */
+function usePreferences<T>(title: string, columns: Column<T>[]) {
+  const key = `undercast.table.${title}`;
+  const [preferences, setPreferences] = useState<CollectionPreferencesProps.Preferences>(() => {
+    const standard = {
+      pageSize: 20,
+      wrapLines: false,
+      stripedRows: false,
+      contentDisplay: columns.map((column) => ({ id: column.id, visible: column.visible ?? true })),
+    };
+    const stored = JSON.parse(localStorage.getItem(key) ?? "{}") as CollectionPreferencesProps.Preferences;
+    const known = new Set(columns.map((column) => column.id));
+    const kept = stored.contentDisplay?.filter((one) => known.has(one.id));
+    return { ...standard, ...stored, contentDisplay: kept?.length === columns.length ? kept : standard.contentDisplay };
+  });
+  return [
+    preferences,
+    (chosen: CollectionPreferencesProps.Preferences) => {
+      localStorage.setItem(key, JSON.stringify(chosen));
+      setPreferences(chosen);
+    },
+  ] as const;
+}
