@@ -1,0 +1,131 @@
+"""Instances as callers see them: records joined with their interfaces and volumes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from undercast.services.base import Call, Params, Result
+from undercast.services.ec2 import ids
+from undercast.services.ec2.dry_run import dry_run
+from undercast.services.ec2.estate import Change, Record
+from undercast.services.ec2.instance_filters import FILTERS
+from undercast.services.ec2.pages import answer, not_with_ids, page
+
+if TYPE_CHECKING:
+    from undercast.services.ec2.service import Ec2
+
+_Mappings = dict[str, list[dict[str, Any]]]
+
+
+class Instances:
+    """Records of kind "instance". Their addresses are kept with the interfaces, their disks with the volumes."""
+
+    def __init__(self, ec2: Ec2) -> None:
+        self._ec2 = ec2
+        self._estate = ec2.estate
+
+    def describe_instances(self, call: Call, params: Params) -> Result:
+        dry_run(params)
+        not_with_ids(params, "InstanceIds", "instancesSet")
+        records = self._estate.all(call.account, call.region, "instance")
+        if wanted := params.get("InstanceIds"):
+            records = _among(records, wanted)
+        shown = FILTERS.select(self.views(call.account, call.region, records), params.get("Filters"))
+        chosen, token = page(shown, params, lambda view: view["InstanceId"], default=1000)
+        return answer("Reservations", _reservations(chosen), token)
+
+    def views(self, account: str, region: str, records: list[Record]) -> list[Record]:
+        """The instances as DescribeInstances shows them, with `_ReservationId` and `_OwnerId` still in.
+
+        Interfaces and volumes are gone through once for all of them.
+        """
+        interfaces = self._ec2.network_interfaces.of_instances(account, region)
+        mappings = _mappings(self._estate.all(account, region, "volume"))
+        return [
+            self._view(
+                record, interfaces.get(record["InstanceId"], []), mappings.get(record["InstanceId"], [])
+            )
+            for record in records
+        ]
+
+    def _view(self, record: Record, interfaces: list[Record], mappings: list[dict[str, Any]]) -> Record:
+        view = {name: value for name, value in record.items() if name[0] != "_" or name in _FOR_RESERVATION}
+        view["BlockDeviceMappings"] = mappings
+        view["NetworkInterfaces"] = [self._ec2.network_interfaces.instance_view(eni) for eni in interfaces]
+        view["SecurityGroups"] = []
+        view["PrivateDnsName"] = view["PublicDnsName"] = ""
+        if interfaces:
+            first = interfaces[0]
+            association = first.get("Association") or {}
+            view |= {
+                "SubnetId": first["SubnetId"],
+                "VpcId": first["VpcId"],
+                "PrivateIpAddress": first["PrivateIpAddress"],
+                "PrivateDnsName": first.get("PrivateDnsName", ""),
+                "SourceDestCheck": first["SourceDestCheck"],
+                "SecurityGroups": first["Groups"],
+            }
+            if association.get("PublicIp"):
+                view["PublicIpAddress"] = association["PublicIp"]
+                view["PublicDnsName"] = association.get("PublicDnsName", "")
+        return view
+
+    def named(self, change: Change, instance_ids: list[str]) -> list[Record]:
+        """The instances of these ids, in that order, or AWS's error for those that are not there."""
+        ids.check("instance", *instance_ids)
+        found = {id: change.get("instance", id) for id in dict.fromkeys(instance_ids)}
+        if missing := [id for id, record in found.items() if record is None]:
+            raise ids.not_found("instance", *missing)
+        return [record for record in found.values() if record is not None]
+
+    def image_of(self, record: Record) -> str:
+        """The id of the public image at the bottom of the instance's root disk."""
+        base: str = record["_Base"]
+        return base
+
+
+_FOR_RESERVATION = ("_ReservationId", "_OwnerId", "_RequesterId")
+
+
+def _among(records: list[Record], wanted: list[str]) -> list[Record]:
+    ids.check("instance", *wanted)
+    known = {record["InstanceId"] for record in records}
+    if missing := [id for id in dict.fromkeys(wanted) if id not in known]:
+        raise ids.not_found("instance", *missing)
+    chosen = set(wanted)
+    return [record for record in records if record["InstanceId"] in chosen]
+
+
+def _mappings(volumes: list[Record]) -> _Mappings:
+    found: _Mappings = {}
+    for record in volumes:
+        for attachment in record["Attachments"]:
+            entry = {
+                "DeviceName": attachment["Device"],
+                "Ebs": {
+                    "AttachTime": attachment["AttachTime"],
+                    "DeleteOnTermination": attachment["DeleteOnTermination"],
+                    "Status": attachment["State"],
+                    "VolumeId": record["VolumeId"],
+                },
+            }
+            found.setdefault(attachment["InstanceId"], []).append(entry)
+    return found
+
+
+def reservation(views: list[Record]) -> dict[str, Any]:
+    """What one launch made, from views that belong to the same reservation."""
+    first = views[0]
+    return {
+        "ReservationId": first["_ReservationId"],
+        "OwnerId": first["_OwnerId"],
+        "Groups": [],
+        "Instances": [{name: value for name, value in view.items() if name[0] != "_"} for view in views],
+    }
+
+
+def _reservations(views: list[Record]) -> list[dict[str, Any]]:
+    grouped: dict[str, list[Record]] = {}
+    for view in views:
+        grouped.setdefault(view["_ReservationId"], []).append(view)
+    return [reservation(group) for group in grouped.values()]
