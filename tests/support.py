@@ -27,6 +27,7 @@ T = TypeVar("T")
 REGION = "us-east-1"
 AWS = next((path for path in ("/usr/bin/aws", "/usr/local/bin/aws") if Path(path).exists()), None)
 
+_PLAIN_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
 _CONFIG = Config(
     retries={"total_max_attempts": 1},
     connect_timeout=5,

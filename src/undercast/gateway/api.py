@@ -11,6 +11,7 @@ from undercast.gateway.dispatch import Dispatcher
 from undercast.gateway.model import Operation
 from undercast.gateway.protocols import errors
 from undercast.gateway.request import Request, Response
+from undercast.gateway.validation import validator
 from undercast.services.base import AwsError, Call
 
 if TYPE_CHECKING:
@@ -36,16 +37,16 @@ class Api:
         """The answer to a request, whatever happens on the way."""
         try:
             signature, incomplete = sigv4.read(request), ""
-        except sigv4.Incomplete as error:
-            signature, incomplete = None, str(error)
+        except sigv4.Incomplete as broken:
+            signature, incomplete = None, str(broken)
         target = detect.target(request, signature.service if signature else None, self._services)
         if incomplete:
             return _error(refusal("incomplete", target.service, target.protocol, incomplete), target, request)
         try:
             caller = self._auth.caller(request, signature)
         except Refused as refused:
-            error = refusal(refused.case, target.service, target.protocol, refused.detail)
-            return _error(error, target, request)
+            refusing = refusal(refused.case, target.service, target.protocol, refused.detail)
+            return _error(refusing, target, request)
         if not target.known:
             log.warning("no such service: %s (%s %s)", target.service, request.method, request.path)
             return _error(
@@ -59,6 +60,7 @@ class Api:
             asked = protocol.find(request)
             operation = asked.operation
             params = protocol.read(asked, request)
+            validator(target.service).check(operation, params)
             call = Call(
                 service=target.service,
                 operation=operation.name,

@@ -12,7 +12,8 @@ _STATIC = Path(__file__).parent.parent / "console" / "static"
 
 _MISSING = """<!doctype html><meta charset="utf-8"><title>Undercast</title>
 <h1>Undercast is running</h1>
-<p>The API answers at <code>{url}</code>: use it with the <code>aws</code> command, an AWS SDK or Terraform.</p>
+<p>The API answers at <code>{url}</code>: use it with the <code>aws</code> command, an AWS SDK or
+Terraform.</p>
 <p>The web console is not built. In a checkout, <code>make console</code> builds it (Node is needed).</p>
 """
 

@@ -1,4 +1,4 @@
-"""Which service a request is for, and in which protocol: from the scope, the target, the path and the host."""
+"""Which service a request is for, and in which protocol: from scope, target, path and host."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def region(scope_region: str | None, host: str, default: str) -> str:
 def target(request: Request, scope_service: str | None, served: Collection[str]) -> Target:
     """Which service and protocol. An unknown service gets the protocol its request looks like."""
     service = _service(request, scope_service, served)
-    if service in served:
+    if service is not None and service in served:
         return Target(service, _protocol(request, model.load(service)), True)
     return Target(service or "unknown", _guess(request), False)
 

@@ -1,4 +1,4 @@
-"""Listening sockets of the HTTP application, on uvicorn's protocol: as many as are asked for, one application."""
+"""Listening sockets of the HTTP application, on uvicorn's protocol."""
 
 from __future__ import annotations
 

@@ -50,7 +50,6 @@ class Operation:
         self.http_method: str = model.http.get("method", "POST")
         self.uri: str = model.http.get("requestUri", "/")
         self.status: int = int(model.http.get("responseCode", 200))
-        self.errors: Mapping[str, Shape] = {shape.name: shape for shape in model.error_shapes}
 
 
 class Model:

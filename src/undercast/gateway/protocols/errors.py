@@ -33,7 +33,7 @@ def document(error: AwsError, shape: Shape | None) -> dict[str, Any]:
 def json_error(
     error: AwsError, shape: Shape | None, status: int, request_id: str, content_type: str, typed: bool
 ) -> Response:
-    """A JSON body; `typed` puts the code in `__type` (JSON), otherwise the header alone has it (REST-JSON)."""
+    """A JSON body; `typed` puts the code in `__type` (JSON), else the header alone has it (REST-JSON)."""
     body = document(error, shape)
     if typed:
         body = {"__type": error.code, **body}

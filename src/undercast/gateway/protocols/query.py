@@ -103,10 +103,9 @@ class Ec2Protocol(QueryProtocol):
         return AwsError("InvalidAction", f"The action {action} is not valid for this web service.")
 
     def answer(self, operation: Operation, result: Result, request_id: str) -> Response:
+        namespace = self._namespace.rstrip("/") + "/"
         out = [
-            f'<?xml version="1.0" encoding="UTF-8"?>\n<{operation.name}Response xmlns="{self._namespace}/">'
-            if not self._namespace.endswith("/")
-            else f'<?xml version="1.0" encoding="UTF-8"?>\n<{operation.name}Response xmlns="{self._namespace}">',
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<{operation.name}Response xmlns="{namespace}">',
             f"<requestId>{request_id}</requestId>",
         ]
         if operation.output is None:
