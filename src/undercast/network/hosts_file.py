@@ -1,8 +1,8 @@
 """Names in /etc/hosts: what makes printed host names resolve on this machine.
 
-curl and browsers resolve `*.localhost` themselves; Python and everything else on glibc asks /etc/hosts (hosts(5)).
-Each server keeps one marked block there and takes it away when it stops. Several servers share the file:
-a lock beside it makes their changes follow one another, and each touches its own block only.
+curl and browsers resolve `*.localhost` themselves; Python and everything else on glibc asks /etc/hosts
+(hosts(5)). Each server keeps one marked block there and takes it away when it stops. Several servers share
+the file: a lock beside it makes their changes follow one another, and each touches its own block only.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import logging
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 HOSTS = Path("/etc/hosts")
+_LOCK_TRIES = 500
+_LOCK_PAUSE_S = 0.01
 
 
 class HostsFile:
@@ -81,7 +84,7 @@ class HostsFile:
         # The file itself cannot carry the lock: replacing it would leave others waiting on the old one.
         descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor)
             yield
         finally:
             os.close(descriptor)
@@ -112,16 +115,27 @@ class HostsFile:
         data = text.encode("utf-8", errors="surrogateescape")
         status = self._path.stat()
         descriptor, name = tempfile.mkstemp(prefix=".hosts.undercast.", dir=self._path.parent)
+        partial = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 os.fchmod(file.fileno(), status.st_mode & 0o7777)
                 os.fchown(file.fileno(), status.st_uid, status.st_gid)
             try:
-                os.replace(name, self._path)
+                partial.replace(self._path)
             except OSError:
                 # In containers the file is a bind mount and cannot be replaced, only rewritten.
                 self._path.write_bytes(data)
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+            partial.unlink(missing_ok=True)
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock within seconds, or raise OSError: whoever holds it only rewrites a small file."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_S)
+    raise TimeoutError("another server holds the lock of the hosts file")

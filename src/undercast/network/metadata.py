@@ -80,9 +80,9 @@ class MetadataService:
     async def start(self, host: str) -> int:
         """Listen on a free port of `host`, and return it."""
         server = web.Server(self._handle, access_log=None, keepalive_timeout=15, server_header="EC2ws")
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, 0, backlog=256, shutdown_timeout=1.0)
+        site = web.TCPSite(self._runner, host, 0, backlog=256)
         await site.start()
         return int(self._runner.addresses[0][1])
 
