@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import math
 import time
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from undercast.functions import failures
-from undercast.functions.channel import PAYLOAD_LIMIT, Channel
+from undercast.functions.attachment import Attachment
+from undercast.functions.channel import PAYLOAD_LIMIT
 from undercast.functions.entry import Entry
 from undercast.functions.exchange import BodyStream, Exchange, Request
 from undercast.functions.extensions import Extensions
 from undercast.functions.failures import Failure
-from undercast.functions.function import EnvironmentState, FunctionSpec, LogLine
+from undercast.functions.function import EnvironmentState, FunctionSpec, InitFailed
 from undercast.functions.ground import Ground, Process, Sandbox
-from undercast.functions.listener import Listener
-from undercast.functions.output import Output
-from undercast.functions.report import JsonLog, PlatformLog, TextLog
-from undercast.functions.runtime_api import RuntimeApi
+from undercast.functions.journal import Journal
 from undercast.functions.spec import Exit, SandboxSpec
 from undercast.functions.variables import variables
 
 INIT_LIMIT_S = 10.0
-# How long an answer waits for its runtime to be free again: the next request then finds it warm.
+# How long an answer waits for its runtime and extensions to be free: the next request then finds them warm.
 _LINGER_S = 0.02
 
 
@@ -49,7 +45,6 @@ class Environment:
     ) -> None:
         self.spec = spec
         self.state: EnvironmentState = "creating"
-        self.frozen = False
         self.retired = False  # not to be used again
         self.idle_since = 0.0
         self.expires = math.inf  # perf_counter when its keys grow old
@@ -62,19 +57,12 @@ class Environment:
         self._loop = ground.loop
         self._on_idle = on_idle
         self._on_dead = on_dead
-        today = dt.datetime.now(dt.UTC)
-        self.log_stream = f"{today:%Y/%m/%d}/[{spec.version}]{uuid.uuid4().hex}"
-        self._log_group = spec.log_group or f"/aws/lambda/{spec.name}"
-        self._output = Output(self._write_logs)
+        self._journal = Journal(spec, self, ground.write_logs)
+        self._output = self._journal.output
         self._output.on_init_done = self._init_mark
-        log = JsonLog if spec.log_format.upper() == "JSON" else TextLog
-        self._log: PlatformLog = log(spec, self)
-        self._sandbox: Sandbox | None = None
+        self._log = self._journal.platform
+        self._attached: Attachment | None = None
         self._extensions = Extensions(spec, self._extensions_changed)
-        self._transport: Channel | RuntimeApi | None = None
-        self._api: RuntimeApi | None = None
-        self._gateway: Listener | None = None
-        self._listener: Listener | None = None
         self._exchange: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._phase = "init"
@@ -83,7 +71,6 @@ class Environment:
         self._init_error: tuple[str, bytes] | None = None  # as the runtime reported it
         self._runtime_ready = False
         self._runtime_idle = False
-        self._start_logged = False
         self._memory_mb = 0
         self._held = False  # the runtime waits for external extensions
 
@@ -91,7 +78,10 @@ class Environment:
 
     async def create(self) -> None:
         """Make the sandbox and begin the initialisation. Raises SandboxError."""
-        self._add(self._log.init_start(self._phase))
+        if self._entry.broken:
+            self._without_entry_point()
+            return
+        self._journal.add(self._log.init_start(self._phase))
         if self._phase == "init" and self._entry.statement:
             self._output.add(f"{self._entry.statement}\n")
         spec, entry = self.spec, self._entry
@@ -99,7 +89,7 @@ class Environment:
         if keys is not None:
             # a process keeps the keys it was started with: it goes before they do
             self.expires = time.perf_counter() + max(60.0, keys.expires - time.time() - 900.0)
-        env = variables(spec, self.log_stream, keys, self.initialization_type)
+        env = variables(spec, self._journal.stream, keys, self.initialization_type)
         env.update(entry.variables)
         self._held = bool(entry.extensions)
         sandbox = await self._ground.sandboxes.create(
@@ -118,10 +108,10 @@ class Environment:
         if self.state == "dead":  # given up meanwhile
             await sandbox.destroy()
             return
-        self._attach(sandbox)
+        attached = self._attach(sandbox)
         if self._held:
-            await self._start_extensions(sandbox, env)
-        elif self._exchange is not None and isinstance(self._transport, Channel):
+            await self._start_extensions(attached, env)
+        elif self._exchange is not None and attached.takes_events_ahead:
             self._deliver(self._exchange)  # to be taken when the initialisation is done
 
     def begin(self, request: Request) -> Exchange:
@@ -135,17 +125,28 @@ class Environment:
             self._start_invoke(exchange)
         return exchange
 
+    def _without_entry_point(self) -> None:
+        """A custom runtime without a bootstrap: the invocation fails without a sandbox."""
+        self.state = "busy"
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.started = time.perf_counter()
+            self._journal.start(exchange.request.request_id)
+            self._fail(exchange, failures.no_bootstrap())
+            self._finish(exchange)
+        else:
+            self.initialised.set_exception(InitFailed("Runtime.InvalidEntrypoint", None))
+        self.kill()
+
     async def freeze(self) -> None:
         """Stop every process until `wake`."""
-        if self.state == "idle" and self._sandbox is not None and not self.frozen:
-            self.frozen = True
-            await self._sandbox.freeze()
+        if self.state == "idle" and self._attached is not None:
+            await self._attached.freeze()
 
     async def wake(self) -> None:
         """Let a frozen environment run again."""
-        if self.frozen and self._sandbox is not None:
-            self.frozen = False
-            await self._sandbox.thaw()
+        if self._attached is not None:
+            await self._attached.thaw()
 
     async def shutdown(self, reason: str = "spindown") -> None:
         """End an environment: its extensions get their SHUTDOWN event and their time."""
@@ -164,13 +165,16 @@ class Environment:
             return
         self.state = "dead"
         self._cancel_timer()
-        sandbox = self._detach()
+        self._release()
         self._output.flush()
         if not self.initialised.done():
             self.initialised.cancel()
         self._on_dead(self)
-        if sandbox is not None:
-            self._ground.run(sandbox.destroy())
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its processes are stopped."""
+        return self._attached is not None and self._attached.frozen
 
     @property
     def was_initialised(self) -> bool:
@@ -217,8 +221,8 @@ class Environment:
         self._init_error = (error_type, body)  # its process exits now, and that is what counts
 
     def runtime_at_snapshot(self) -> None:
-        if self._transport is not None:
-            self._transport.proceed()
+        if self._attached is not None:
+            self._attached.transport.proceed()
 
     def runtime_restore_failed(self, error_type: str, body: bytes) -> None:
         self._init_error = (error_type, body)
@@ -249,58 +253,42 @@ class Environment:
 
     # the initialisation
 
-    def _attach(self, sandbox: Sandbox) -> None:
-        """Begin to serve a new sandbox's sockets."""
-        self._sandbox = sandbox
+    def _attach(self, sandbox: Sandbox) -> Attachment:
+        """Begin to serve a new sandbox."""
         self.state = "init"
         self._init_started = time.perf_counter()
-        self._output.attach(sandbox.stdout)
-        self._loop.add_reader(sandbox.stdout, self._printed)
-        channel = sandbox.channel
-        self._api = RuntimeApi(self, self._extensions, serves_runtime=channel is None)
-        self._listener = Listener(self._loop, sandbox.runtime_api, self._api.connection)
-        if self._ground.gateway is not None:
-            self._gateway = Listener(self._loop, sandbox.gateway, self._ground.gateway)
-        self._transport = self._api if channel is None else Channel(self._loop, channel, self)
-        self._ground.run(self._watch(sandbox))
+        self._attached = Attachment(sandbox, self, self._ground, self._output, self._extensions)
         limit = INIT_LIMIT_S if self._phase == "init" else float(self.spec.timeout_s)
         self._timer = self._loop.call_later(limit, self._expired)
+        return self._attached
 
-    def _detach(self) -> Sandbox | None:
-        """Stop serving the sandbox's sockets; what it printed is taken first."""
-        sandbox, self._sandbox = self._sandbox, None
-        if sandbox is None:
-            return None
-        self._loop.remove_reader(sandbox.stdout)
-        self._output.detach()
-        if isinstance(self._transport, Channel):
-            self._transport.close()
-        for served in (self._listener, self._gateway, self._api):
-            if served is not None:
-                served.close()
-        self._transport = self._api = self._listener = self._gateway = None
-        return sandbox
+    def _release(self) -> None:
+        """Give up the sandbox; what it holds is released in the background."""
+        attached, self._attached = self._attached, None
+        if attached is not None:
+            self._memory_mb = max(self._memory_mb, attached.detach())
+            self._ground.run(attached.sandbox.destroy())
 
-    async def _start_extensions(self, sandbox: Sandbox, env: dict[str, str]) -> None:
+    async def _start_extensions(self, attached: Attachment, env: dict[str, str]) -> None:
         """Start the external extensions; the runtime follows when all have registered."""
         self._extensions.expect(self._entry.extensions)
         for name in self._entry.extensions:
-            process = await sandbox.spawn([f"/opt/extensions/{name}"], env)
-            self._ground.run(self._watch_extension(sandbox, name, process))
+            process = await attached.sandbox.spawn([f"/opt/extensions/{name}"], env)
+            self._ground.run(self._watch_extension(attached, name, process))
 
-    async def _watch_extension(self, sandbox: Sandbox, name: str, process: Process) -> None:
+    async def _watch_extension(self, attached: Attachment, name: str, process: Process) -> None:
         end = await process.wait()
-        if self._sandbox is not sandbox or self.retired:
+        if self._attached is not attached or self.retired:
             return
         failure = failures.extension_crashed(end)
         self._output.drain()
-        self._add(self._log.extension(name, "ExitError", [], failure.error_type))
+        self._journal.add(self._log.extension(name, "ExitError", [], failure.error_type))
         self._broken(failure)
 
     def _extensions_changed(self) -> None:
-        if self._held and self._extensions.all_registered and self._sandbox is not None:
+        if self._held and self._extensions.all_registered and self._attached is not None:
             self._held = False
-            self._ground.run(self._sandbox.start())
+            self._ground.run(self._attached.sandbox.start())
         if self.state == "init":
             self._init_progress()
         else:
@@ -318,9 +306,9 @@ class Environment:
         self._output.drain()
         if self._phase == "init":
             self._init_ms = millis
-        self._add(self._log.init_done(millis, self._phase, "success", None))
+        self._journal.add(self._log.init_done(millis, self._phase, "success", None))
         for name, events in self._extensions.described():
-            self._add(self._log.extension(name, "Ready", events, None))
+            self._journal.add(self._log.extension(name, "Ready", events, None))
         if not self.initialised.done():
             self.initialised.set_result(None)
         exchange = self._exchange
@@ -337,35 +325,38 @@ class Environment:
             error_type: str | None = self._init_error[0]
         else:
             error_type = failure.error_type if failure.status == "error" else None
-        sandbox = self._detach()
+        self._release()
         self._cancel_timer()
         if failure.status != "timeout" or self._phase == "init":
-            self._add(self._log.init_done(millis, self._phase, failure.status, error_type))
+            self._journal.add(self._log.init_done(millis, self._phase, failure.status, error_type))
         exchange = self._exchange
         if exchange is not None and self._phase == "init":
-            self._ground.run(self._initialise_again(sandbox))
+            self._ground.run(self._initialise_again())
             return
-        if sandbox is not None:
-            self._ground.run(sandbox.destroy())
         if not self.initialised.done():
             self.initialised.set_exception(InitFailed(error_type or "Runtime.Unknown", self._init_error))
             self.initialised.exception()  # nobody may be waiting
         if exchange is not None:
-            self._log_start()
+            self._journal.start(exchange.request.request_id)
             if self._init_error is not None:
-                exchange.invocation.payload = self._init_error[1]
-                exchange.invocation.function_error = "Unhandled"
-                exchange.invocation.status, exchange.invocation.error_type = "error", error_type
-                exchange.answered = True
+                self._fail_init(exchange, *self._init_error)
             else:
                 self._fail(exchange, failure)
             self._finish(exchange)
         self.kill()
 
-    async def _initialise_again(self, sandbox: Sandbox | None) -> None:
+    @staticmethod
+    def _fail_init(exchange: Exchange, error_type: str, body: bytes) -> None:
+        """Answer with the error that the runtime reported from its initialisation."""
+        invocation = exchange.invocation
+        exchange.answered = True
+        invocation.payload = body
+        invocation.function_error = "Unhandled"
+        invocation.status, invocation.error_type = "error", error_type
+        invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000
+
+    async def _initialise_again(self) -> None:
         """The init phase failed: run it once more, in the invocation's time."""
-        if sandbox is not None:
-            await sandbox.destroy()
         exchange = self._exchange
         if exchange is None or self.state == "dead":
             return
@@ -389,7 +380,7 @@ class Environment:
     def _start_invoke(self, exchange: Exchange) -> None:
         """The function's time begins."""
         self._runtime_idle = False
-        self._log_start()
+        self._journal.start(exchange.request.request_id)
         if self._phase == "init" or not exchange.started:
             exchange.started = time.perf_counter()
         left = self.spec.timeout_s - (time.perf_counter() - exchange.started)
@@ -402,9 +393,8 @@ class Environment:
     def _deliver(self, exchange: Exchange) -> None:
         exchange.delivered = True
         request = exchange.request
-        transport = self._transport
-        assert transport is not None
-        transport.invoke(
+        assert self._attached is not None
+        self._attached.transport.invoke(
             request.request_id,
             request.arn,
             request.trace_id,
@@ -424,12 +414,9 @@ class Environment:
     def _respond(self, exchange: Exchange) -> None:
         """The answer is there: give it to the caller, unless the log's tail must come with it."""
         exchange.invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000
-        if not exchange.request.tail:
-            if self._extensions.any:
-                exchange.resolve()
-            elif not self._runtime_idle:
-                self._loop.call_later(_LINGER_S, exchange.resolve)
         self._progress()
+        if self._exchange is exchange and not exchange.request.tail:
+            self._loop.call_later(_LINGER_S, exchange.resolve)
 
     def _progress(self) -> None:
         """An invocation is over when it was answered and the runtime and the extensions are idle again."""
@@ -453,8 +440,8 @@ class Environment:
     def _finish(self, exchange: Exchange) -> None:
         """Write END and REPORT and give the result to the caller."""
         invocation = exchange.invocation
-        if self._sandbox is not None:
-            self._memory_mb = self._sandbox.memory_peak_mb()
+        if self._attached is not None:
+            self._memory_mb = self._attached.sandbox.memory_peak_mb()
         invocation.memory_mb = min(self._memory_mb, self.spec.memory_mb)
         init_ms, self._init_ms = self._init_ms, None
         invocation.init_ms = init_ms
@@ -462,15 +449,8 @@ class Environment:
         if init_ms is not None and self.initialization_type == "on-demand":
             billed += init_ms  # billed since August 2025
         invocation.billed_ms = math.ceil(billed)
-        output = self._output
-        output.finish_line()
-        for text in self._log.end(invocation):
-            output.add(text)
-        if exchange.request.tail:
-            invocation.log_tail = output.take_tail()
-        output.flush()
+        self._journal.end(invocation, exchange.request.tail)
         self._exchange = None
-        self._start_logged = False
         exchange.resolve()
 
     def _fail(self, exchange: Exchange, failure: Failure) -> None:
@@ -484,9 +464,7 @@ class Environment:
         invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000 if exchange.started else 0.0
         if failure.status == "timeout":
             invocation.duration_ms = self.spec.timeout_s * 1000.0
-            self._add(self._log.fault(invocation.request_id, failure.message, None))
-        elif failure.error_type != failures.TOO_LARGE:
-            self._add(self._log.fault(invocation.request_id, failure.message, failure.error_type))
+        self._journal.fault(invocation.request_id, failure)
         if exchange.stream is not None:
             exchange.stream.end()
 
@@ -499,15 +477,10 @@ class Environment:
 
     # ends
 
-    async def _watch(self, sandbox: Sandbox) -> None:
-        end = await sandbox.wait()
-        if self._sandbox is sandbox:
-            self._exited(end)
-
-    def _exited(self, end: Exit) -> None:
-        """The runtime's process ended by itself."""
-        self._output.drain()
-        self._broken(failures.exited(end))
+    def sandbox_exited(self, attached: Attachment, end: Exit) -> None:
+        if self._attached is attached:
+            self._output.drain()
+            self._broken(failures.exited(end))
 
     def _expired(self) -> None:
         """The time of the init phase or of the invocation is over."""
@@ -523,7 +496,6 @@ class Environment:
         exchange = self._exchange
         if exchange is not None and self.state == "busy":
             if not exchange.answered:
-                self._output.finish_line()
                 self._fail(exchange, failure)
             self._finish(exchange)
         self.kill()
@@ -548,41 +520,12 @@ class Environment:
 
     # small things
 
-    def _printed(self) -> None:
-        if not self._output.read_some() and self._sandbox is not None:
-            self._loop.remove_reader(self._sandbox.stdout)
-
     def _init_mark(self) -> None:
         """The function's output has come to where its initialisation ended."""
         if self._exchange is not None and self._exchange.delivered:
-            self._log_start()
-
-    def _log_start(self) -> None:
-        exchange = self._exchange
-        if exchange is not None and not self._start_logged:
-            self._start_logged = True
-            line = self._log.start(exchange.request.request_id)
-            if line is not None:
-                self._output.add(line)
-
-    def _add(self, lines: Sequence[str]) -> None:
-        for line in lines:
-            self._output.add(line)
-
-    def _write_logs(self, lines: Sequence[LogLine]) -> None:
-        spec = self.spec
-        self._ground.write_logs(spec.account, spec.region, self._log_group, self.log_stream, lines)
+            self._journal.start(self._exchange.request.request_id)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class InitFailed(Exception):
-    """The initialisation of an environment that was made ahead failed."""
-
-    def __init__(self, error_type: str, reported: tuple[str, bytes] | None) -> None:
-        text = reported[1].decode("utf-8", "replace") if reported else error_type
-        super().__init__(text)
-        self.error_type = error_type

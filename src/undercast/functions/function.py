@@ -114,6 +114,15 @@ class FunctionsUnavailable(Exception):
     """This machine cannot run the function; the message says why and what to do."""
 
 
+class InitFailed(Exception):
+    """The initialisation of an environment that was made ahead failed."""
+
+    def __init__(self, error_type: str, reported: tuple[str, bytes] | None) -> None:
+        text = reported[1].decode("utf-8", "replace") if reported else error_type
+        super().__init__(text)
+        self.error_type = error_type  # "Runtime.ImportModuleError"
+
+
 class SnapshotRefused(Exception):
     """The function's initialised state cannot be snapshotted; the message says why."""
 

@@ -158,7 +158,7 @@ class JsonLog:
     def end(self, invocation: Invocation) -> list[str]:
         good = invocation.status == "success"
         record: dict[str, Any] = {"requestId": invocation.request_id, "status": invocation.status}
-        if not good and invocation.error_type:
+        if invocation.status == "error" and invocation.error_type:
             record["errorType"] = invocation.error_type
         duration = round(invocation.duration_ms, 3)
         done = {**record, "metrics": {"durationMs": duration, "producedBytes": len(invocation.payload)}}

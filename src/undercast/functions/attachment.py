@@ -1,0 +1,84 @@
+"""A sandbox being served: its pipe, its sockets, the transport to its runtime, and its end."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from undercast.functions.channel import Channel
+from undercast.functions.extensions import Extensions
+from undercast.functions.ground import Ground, Sandbox
+from undercast.functions.listener import Listener
+from undercast.functions.output import Output
+from undercast.functions.runtime_api import RuntimeApi, StreamEvents
+from undercast.functions.spec import Exit
+
+
+class Owner(StreamEvents, Protocol):
+    """The environment a sandbox belongs to."""
+
+    def sandbox_exited(self, attachment: Attachment, end: Exit) -> None:
+        """The runtime's process ended."""
+
+
+class Attachment:
+    """Everything of one sandbox that is registered with the event loop, made and undone together."""
+
+    def __init__(
+        self, sandbox: Sandbox, owner: Owner, ground: Ground, output: Output, extensions: Extensions
+    ) -> None:
+        self.sandbox = sandbox
+        self.frozen = False
+        self._owner = owner
+        self._ground = ground
+        self._output = output
+        self._attached = True
+        loop = ground.loop
+        output.attach(sandbox.stdout)
+        loop.add_reader(sandbox.stdout, self._printed)
+        channel = sandbox.channel
+        self._api = RuntimeApi(owner, extensions, serves_runtime=channel is None)
+        self._listeners = [Listener(loop, sandbox.runtime_api, self._api.connection)]
+        if ground.gateway is not None:
+            self._listeners.append(Listener(loop, sandbox.gateway, ground.gateway))
+        self.transport = self._api if channel is None else Channel(loop, channel, owner)
+        ground.run(self._watch())
+
+    @property
+    def takes_events_ahead(self) -> bool:
+        """Whether an event may be sent before the runtime asks for it."""
+        return isinstance(self.transport, Channel)
+
+    def detach(self) -> int:
+        """Serve the sandbox no more, after taking what it printed. Returns its most used memory in MB."""
+        if not self._attached:
+            return 0
+        self._attached = False
+        self._ground.loop.remove_reader(self.sandbox.stdout)
+        self._output.detach()
+        if isinstance(self.transport, Channel):
+            self.transport.close()
+        for listener in self._listeners:
+            listener.close()
+        self._api.close()
+        return self.sandbox.memory_peak_mb()
+
+    async def freeze(self) -> None:
+        """Stop every process until `thaw`."""
+        if not self.frozen:
+            self.frozen = True
+            await self.sandbox.freeze()
+
+    async def thaw(self) -> None:
+        """Let them run again."""
+        if self.frozen:
+            self.frozen = False
+            await self.sandbox.thaw()
+
+    def _printed(self) -> None:
+        if not self._output.read_some():  # nobody can write to it any more
+            self._ground.loop.remove_reader(self.sandbox.stdout)
+
+    async def _watch(self) -> None:
+        end = await self.sandbox.wait()
+        if self._attached:
+            self._owner.sandbox_exited(self, end)
