@@ -1,4 +1,4 @@
-"""The floor of an invocation: a minimal ASGI server that hands events to unsandboxed `awslambdaric` processes.
+"""The floor of an invocation: a minimal ASGI server and unsandboxed `awslambdaric` processes.
 
 No signatures, no store, no isolation. `GET /` is a bare hello, `POST /invoke` an invocation, the rest is as
 much of the Runtime API as awslambdaric needs.

@@ -1,4 +1,7 @@
-"""The leanest HTTP client there is: prepared bytes out, Content-Length bytes in. It must not be the bottleneck."""
+"""The leanest HTTP client there is: prepared bytes out, Content-Length bytes in.
+
+It must not be the bottleneck.
+"""
 
 from __future__ import annotations
 

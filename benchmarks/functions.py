@@ -1,0 +1,165 @@
+"""Functions through the API, as a client sees them: warm, cold, throughput, burst, memory.
+
+Everything goes over HTTP, signed, into isolated environments. The floors of the same round are the bare loop
+(see `bare_loop`), a bare ASGI hello on the same server, and a fork with the same namespaces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks import bare_loop
+from benchmarks.cloud import HANDLER, BenchCloud, running_cloud
+from benchmarks.figures import Figure, percentile, show
+from benchmarks.http_client import latencies, request_bytes, signed, throughput
+
+EVENT = b'{"nums": [1, 2, 3]}'
+CONNECTIONS = 8
+_WARM, _LOAD, _COLD, _BURST = 1500, 6000, 40, 200
+
+
+def measure(rounds: int = 3) -> None:
+    """Run `rounds` rounds and print the table."""
+    figures = _figures()
+    with running_cloud() as cloud:
+        cloud.create_function("warm")
+        url = _http_api(cloud)
+        for round_ in range(rounds):
+            with _bare_loop() as port:
+                _warm(cloud, url, port, figures)
+            _cold(cloud, round_, figures)
+            _burst(cloud, round_, figures)
+        figures["rss"].add(cloud.resident_mib())
+    show("Functions through the API", figures.values())
+
+
+def _figures() -> dict[str, Figure]:
+    loop = "bare loop"
+    return {
+        "p50": Figure("warm invoke, p50", "ms", "< 1.5x", loop),
+        "p99": Figure("warm invoke, p99", "ms", "", loop),
+        "rate": Figure(f"invokes per second, {CONNECTIONS} connections", "/s", "> 0.7x", loop),
+        "http_p50": Figure("HTTP API request, p50", "ms", "< 1.5x", loop),
+        "http_rate": Figure(f"HTTP API requests per second, {CONNECTIONS} connections", "/s", "> 0.7x", loop),
+        "hello": Figure("(a bare ASGI hello, per second)", "/s"),
+        "cold_p50": Figure("cold start, request to response, p50", "ms", "< 10 ms"),
+        "cold_p99": Figure("cold start, request to response, p99", "ms", "< 25 ms"),
+        "burst": Figure(f"{_BURST} concurrent invokes from none", "s", "< 2 s"),
+        "rss": Figure("server's resident memory at the end", "MiB"),
+    }
+
+
+def _invoke_url(cloud: BenchCloud, name: str) -> str:
+    return f"{cloud.url}/2015-03-31/functions/{name}/invocations"
+
+
+def _signed_invoke(cloud: BenchCloud, name: str) -> bytes:
+    return signed("POST", _invoke_url(cloud, name), EVENT, "lambda", cloud.region, cloud.key, cloud.secret)
+
+
+def _http_api(cloud: BenchCloud) -> str:
+    """An HTTP API with the tutorial's function behind it; returns a URL that needs no DNS."""
+    source = """\
+def lambda_handler(event, context):
+    nums = [float(num) for num in event["queryStringParameters"]["nums"].split(",")]
+    return {'statusCode': 200, 'body': sum(nums) / len(nums)}
+"""
+    arn = cloud.create_function("http", source)
+    api = cloud.client("apigatewayv2").create_api(Name="bench", ProtocolType="HTTP", Target=arn)
+    cloud.client("lambda").add_permission(
+        FunctionName="http",
+        StatementId="api",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+        SourceArn=f"arn:aws:execute-api:{cloud.region}:{cloud.account}:{api['ApiId']}/*",
+    )
+    return f"{cloud.url}/_aws/execute-api/{api['ApiId']}/mean?nums=1,2,3"
+
+
+@contextmanager
+def _bare_loop() -> Iterator[int]:
+    """The floor's server and its runtimes, warm, for as long as it is measured beside."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.bare_loop", str(port)], stdin=subprocess.DEVNULL
+    )
+    runtimes = []
+    try:
+        _wait_for(port)
+        runtimes = bare_loop.start_runtimes(port, CONNECTIONS)
+        request = request_bytes("POST", f"http://127.0.0.1:{port}/invoke", EVENT)
+        asyncio.run(throughput("127.0.0.1", port, [request] * CONNECTIONS, 400))
+        yield port
+    finally:
+        for process in (*runtimes, server):
+            process.kill()
+            process.wait(5)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _warm(cloud: BenchCloud, api_url: str, port: int, figures: dict[str, Figure]) -> None:
+    here = "127.0.0.1"
+    invoke, http = _signed_invoke(cloud, "warm"), request_bytes("GET", api_url)
+    floor = request_bytes("POST", f"http://{here}:{port}/invoke", EVENT)
+    hello = request_bytes("GET", f"http://{here}:{port}/")
+    for request in (invoke, http):
+        asyncio.run(throughput(here, cloud.port, [request] * CONNECTIONS, 400))
+    floor_times = latencies(here, port, floor, _WARM)
+    times, http_times = latencies(here, cloud.port, invoke, _WARM), latencies(here, cloud.port, http, _WARM)
+    middle = statistics.median(floor_times) * 1e3
+    figures["p50"].add(statistics.median(times) * 1e3, middle)
+    figures["p99"].add(percentile(times, 0.99) * 1e3, percentile(floor_times, 0.99) * 1e3)
+    figures["http_p50"].add(statistics.median(http_times) * 1e3, middle)
+    floor_rate = asyncio.run(throughput(here, port, [floor] * CONNECTIONS, _LOAD))
+    figures["rate"].add(asyncio.run(throughput(here, cloud.port, [invoke] * CONNECTIONS, _LOAD)), floor_rate)
+    figures["http_rate"].add(
+        asyncio.run(throughput(here, cloud.port, [http] * CONNECTIONS, _LOAD)), floor_rate
+    )
+    figures["hello"].add(asyncio.run(throughput(here, port, [hello] * CONNECTIONS, 3 * _LOAD)))
+
+
+def _cold(cloud: BenchCloud, round_: int, figures: dict[str, Figure]) -> None:
+    times: list[float] = []
+    for number in range(_COLD):
+        name = f"cold-{round_}-{number}"
+        cloud.create_function(name, HANDLER + f"# {name}\n")
+        times += latencies("127.0.0.1", cloud.port, _signed_invoke(cloud, name), 1)
+        cloud.client("lambda").delete_function(FunctionName=name)
+    figures["cold_p50"].add(statistics.median(times) * 1e3)
+    figures["cold_p99"].add(percentile(times, 0.99) * 1e3)
+
+
+def _burst(cloud: BenchCloud, round_: int, figures: dict[str, Figure]) -> None:
+    name = f"burst-{round_}"
+    # Each invocation lasts long enough for all to be under way at once.
+    cloud.create_function(
+        name, "import time\n" + HANDLER.replace("    nums =", "    time.sleep(0.5)\n    nums =")
+    )
+    request = _signed_invoke(cloud, name)
+    rate = asyncio.run(throughput("127.0.0.1", cloud.port, [request] * _BURST, _BURST))
+    figures["burst"].add(_BURST / rate)
+    cloud.client("lambda").delete_function(FunctionName=name)
+
+
+if __name__ == "__main__":
+    measure()
