@@ -65,7 +65,7 @@ def _identity(spec: MachineSpec) -> dict[str, MachineFile]:
     private, public = _host_key(spec.hostname)
     short = spec.hostname.split(".")[0]
     names = spec.hostname if short == spec.hostname else f"{spec.hostname} {short}"
-    hosts = f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+    hosts = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
     if spec.nics:
         hosts += f"{spec.nics[0].address} {names}\n"
     return {

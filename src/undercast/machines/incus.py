@@ -71,7 +71,9 @@ class Incus:
         Raises:
             MachineError: of the family in `errors`, by what Incus answered.
         """
-        async with self.stream(method, path, body, query=query, headers=headers, timeout_s=timeout_s) as response:
+        async with self.stream(
+            method, path, body, query=query, headers=headers, timeout_s=timeout_s
+        ) as response:
             return _metadata(await response.json(content_type=None))
 
     @contextlib.asynccontextmanager
@@ -101,7 +103,12 @@ class Incus:
             raise Unavailable(f"The connection to Incus broke ({error})") from error
 
     async def _connected(
-        self, method: str, url: str, data: Any, headers: Mapping[str, str] | None, limit: aiohttp.ClientTimeout
+        self,
+        method: str,
+        url: str,
+        data: Any,
+        headers: Mapping[str, str] | None,
+        limit: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         """Send once a connection stands. While the daemon restarts, connecting is tried again for a while."""
         deadline = time.monotonic() + min(RECONNECT_S, limit.total or RECONNECT_S)
@@ -153,7 +160,7 @@ class Incus:
             raise Unavailable(f"The connection to Incus broke ({error})") from error
 
     async def events(self) -> AsyncIterator[dict[str, Any] | None]:
-        """Lifecycle events of the project for ever. None first, and again whenever some may have been missed."""
+        """Lifecycle events of the project for ever. None first, and again when some may have been missed."""
         pause = 0.1
         while True:
             url = f"/1.0/events?{urlencode({'project': self.project, 'type': 'lifecycle'})}"

@@ -32,7 +32,7 @@ _EVENTS = {
 
 
 def config(spec: MachineSpec) -> dict[str, str]:
-    """Limits and rights of a machine. Mounting ext4 from its volumes goes through Incus's syscall interception."""
+    """Limits and rights of a machine. Mounting ext4 from its volumes goes through Incus's interception."""
     values = {
         KIND: MACHINE,
         "user.undercast.account": spec.account,
@@ -106,6 +106,12 @@ def state(instance: Mapping[str, Any]) -> MachineState:
     )
 
 
+def writable(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of an instance's description that may be written back (PATCH cannot take devices away)."""
+    keys = ("architecture", "config", "devices", "ephemeral", "profiles", "description")
+    return {key: found[key] for key in keys}
+
+
 def moment(text: str | None) -> datetime | None:
     """An RFC 3339 time of Incus's (nanoseconds and all); the year 1 and 1970 stand for never."""
     if not text or text.startswith(("0001-", "1970-")):
@@ -128,7 +134,7 @@ def event(message: Mapping[str, Any]) -> MachineEvent | None:
 def event_project(message: Mapping[str, Any]) -> str:
     """The project a lifecycle message is about."""
     query = parse_qs(urlsplit((message.get("metadata") or {}).get("source", "")).query)
-    return query.get("project", ["default"])[0]
+    return str(query.get("project", ["default"])[0])
 
 
 @functools.cache

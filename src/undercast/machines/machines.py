@@ -95,7 +95,7 @@ class Machines:
     # Life
 
     async def create(self, spec: MachineSpec) -> None:
-        """Make a machine with its disk, keys and files in place, not started. One that exists is left as it is.
+        """Make a machine with disk, keys and files in place, not started. One that exists is left as it is.
 
         Raises:
             NotFound: no such image or root snapshot.
@@ -123,7 +123,7 @@ class Machines:
         await asyncio.to_thread(firstboot.prepare, rootfs, spec)
 
     async def _half_made(self, name: str) -> bool:
-        """Whether a machine exists that never ran: its files may be missing, and writing them again does no harm."""
+        """Whether it exists and never ran: its files may be missing, writing them again does no harm."""
         found = await self.incus.get(instance_path(name))
         return found["status"] == "Stopped" and instance.moment(found.get("last_used_at")) is None
 
@@ -134,12 +134,12 @@ class Machines:
 
     async def start_machine(self, name: str, timeout_s: float = 60.0) -> None:
         """Boot a machine; one that runs already is left running."""
+        await self.volumes.machine_starting(name)
         try:
             await self._change(name, "start", timeout_s=timeout_s)
         except MachineError as error:
             if "already running" not in str(error).lower():
                 raise
-        await self.volumes.machine_started(name)
 
     async def stop_machine(self, name: str, force: bool = False, timeout_s: float = 30.0) -> None:
         """Shut a machine down; one that does not follow within the limit loses its power, as on EC2."""
@@ -167,7 +167,6 @@ class Machines:
             raise
         except MachineError:
             await self._change(name, "restart", force=True, timeout_s=30)
-        await self.volumes.machine_started(name)
 
     async def freeze(self, name: str) -> None:
         """Stop all its processes where they are; memory stays."""
@@ -181,10 +180,10 @@ class Machines:
         """Remove a machine and its root disk, whatever it is doing. One that is gone already is no error."""
         try:
             await self._stop_hard(name)
-            await self.volumes.machine_gone(name)
             await self.incus.run("DELETE", instance_path(name), timeout_s=60)
         except NotFound:
-            await self.volumes.machine_gone(name)
+            pass
+        await self.volumes.machine_gone(name)
 
     async def _change(self, name: str, action: str, *, force: bool = False, timeout_s: float) -> None:
         body = {"action": action, "force": force, "timeout": max(int(timeout_s), 1)}
@@ -263,7 +262,9 @@ class Machines:
         Raises:
             TimedOut: it did not end within the limit; it was killed.
         """
-        return await execute(self.incus, name, argv, timeout_s=timeout_s, user=user, environment=environment or {})
+        return await execute(
+            self.incus, name, argv, timeout_s=timeout_s, user=user, environment=environment or {}
+        )
 
     async def push_file(self, name: str, path: str, file: MachineFile) -> None:
         """Write a file inside a machine, also while it runs."""

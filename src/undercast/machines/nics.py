@@ -23,7 +23,7 @@ async def attach_nic(incus: Incus, name: str, nic: NicSpec) -> None:
 
 
 async def _configure(pid: int, nic: NicSpec) -> None:
-    """LXC gives addresses at boot only; a later interface gets its own here, in the machine's network namespace."""
+    """LXC gives addresses at boot only; a later interface gets its own here, from the host's side."""
     for words in (
         ("address", "replace", f"{nic.address}/32", "dev", nic.device),
         ("link", "set", nic.device, "up"),
@@ -36,7 +36,9 @@ async def _configure(pid: int, nic: NicSpec) -> None:
         )
         output, _ = await asyncio.wait_for(process.communicate(), 10)
         if process.returncode:
-            raise MachineError(f"{nic.device} could not be configured: {output.decode(errors='replace').strip()}")
+            raise MachineError(
+                f"{nic.device} could not be configured: {output.decode(errors='replace').strip()}"
+            )
 
 
 async def detach_nic(incus: Incus, name: str, device: str) -> None:
@@ -46,5 +48,8 @@ async def detach_nic(incus: Incus, name: str, device: str) -> None:
     if device not in found["devices"]:
         return
     del found["devices"][device]
-    kept = {key: found[key] for key in ("architecture", "config", "devices", "ephemeral", "profiles", "description")}
+    kept = {
+        key: found[key]
+        for key in ("architecture", "config", "devices", "ephemeral", "profiles", "description")
+    }
     await incus.run("PUT", path, kept, timeout_s=60)

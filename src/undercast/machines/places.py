@@ -33,7 +33,7 @@ class Places:
 
     @property
     def volumes(self) -> Path:
-        """The folder of raw volume files: a custom storage volume on the same pool, so that they can share blocks."""
+        """The folder of raw volume files: a custom volume on the same pool, so that they can share blocks."""
         return self.pool_dir / "custom" / f"{self.project}_{VOLUMES}"
 
 

@@ -1,8 +1,8 @@
 """Writing into a machine's root file system from outside, before it boots.
 
 The tree may have been prepared by a hostile root (an image made from someone's instance): a link such as
-`/home/ec2-user/.ssh -> /root/.ssh` must not lead a write out to the host. Every path is therefore resolved by the
-kernel with the tree as its root (openat2(2), RESOLVE_IN_ROOT), and the last component is always made anew.
+`/home/ec2-user/.ssh -> /root/.ssh` must not lead a write out to the host. Every path is therefore resolved by
+the kernel with the tree as its root (openat2(2), RESOLVE_IN_ROOT), and the last component is always made anew.
 """
 
 from __future__ import annotations
@@ -134,9 +134,14 @@ class RootFs:
         except OSError:
             return
         try:
-            for name in os.listdir(fd):
+            for name in os.listdir(fd):  # noqa: PTH208 (pathlib knows no descriptors)
                 if name.startswith(prefix):
                     with contextlib.suppress(IsADirectoryError):
                         os.unlink(name, dir_fd=fd)
         finally:
             os.close(fd)
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name may become a file name as it is: letters, digits and dashes, as EC2's ids have."""
+    return 0 < len(name) <= 64 and all(sign.isascii() and (sign.isalnum() or sign == "-") for sign in name)

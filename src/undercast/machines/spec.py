@@ -115,7 +115,7 @@ class MachineImage:
 
     @property
     def ami_id(self) -> str:
-        """"ami-" and 17 hex digits, as AWS forms its ids."""
+        """ "ami-" and 17 hex digits, as AWS forms its ids."""
         return self.properties.get("undercast.ami", "ami-" + self.fingerprint[:17])
 
 

@@ -1,1 +1,1 @@
-"""Images: the default one built here from the distribution's packages, and those brought in from elsewhere."""
+"""Images: the default one built here from the distribution's packages, and those from elsewhere."""

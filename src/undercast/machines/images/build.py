@@ -46,7 +46,13 @@ def recipe_key() -> str:
     for path in sorted(path for path in RECIPE.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(RECIPE)).encode() + b"\0" + path.read_bytes() + b"\0")
     release = host.codename()
-    for text in (release, platform.machine(), host.sources(release), host.apt_settings(), host.pip_settings()):
+    for text in (
+        release,
+        platform.machine(),
+        host.sources(release),
+        host.apt_settings(),
+        host.pip_settings(),
+    ):
         digest.update(text.encode() + b"\0")
     digest.update(host.environment().encode())
     for name, content in host.own_certificates().items():
@@ -117,7 +123,7 @@ def _bootstrap(work: Path, output: Path, step: Step) -> None:
 
 
 def _metadata(key: str) -> bytes:
-    """Incus's description of an image: metadata.yaml alone, without templates (we write those files ourselves)."""
+    """Incus's description of an image: metadata.yaml, without templates (we write those files)."""
     name = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
     text = json.dumps(
         {

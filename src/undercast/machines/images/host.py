@@ -1,4 +1,4 @@
-"""What a default image inherits from this machine: package sources, apt and pip settings, trusted certificates.
+"""What a default image inherits from this machine: package sources, apt and pip settings, certificates.
 
 An image built behind a company's proxy or mirror then works behind it too.
 """
@@ -29,8 +29,8 @@ def codename() -> str:
     release = platform.freedesktop_os_release()
     if release.get("ID") not in ("debian", "ubuntu"):
         raise Unsupported(
-            "The default image is built from Debian's or Ubuntu's packages, and this machine has neither as its "
-            "distribution. Import an image instead: `undercast image import`."
+            "The default image is built from Debian's or Ubuntu's packages, and this machine runs neither. "
+            "Import an image instead: `undercast image import`."
         )
     return release["VERSION_CODENAME"]
 
@@ -50,7 +50,9 @@ def sources(release: str) -> str:
                     continue
                 signed = re.search(r"signed-by=(\S+)", found[1] or "")
                 key = f"\nSigned-By: {signed[1]}" if signed else ""
-                stanzas.append(f"Types: deb\nURIs: {found[2]}\nSuites: {found[3]}\nComponents: {found[4]}{key}")
+                stanzas.append(
+                    f"Types: deb\nURIs: {found[2]}\nSuites: {found[3]}\nComponents: {found[4]}{key}"
+                )
     if not stanzas:
         raise Unsupported(f"No package source for {release} was found in /etc/apt.")
     return "\n\n".join(stanzas) + "\n"
@@ -72,14 +74,14 @@ def apt_settings() -> str:
 
 
 def pip_settings() -> str:
-    """The index settings of this machine's pip that make sense elsewhere: URLs of the network, no local paths."""
+    """The index settings of this machine's pip that make sense elsewhere: URLs, no local paths."""
     merged: dict[str, str] = {}
     parser = configparser.ConfigParser(interpolation=None)
     homes = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
     parser.read([Path(home).expanduser() for home in homes])
     if parser.has_section("global"):
         merged |= dict(parser["global"])
-    for key in ("index-url", "extra-index-url", "trusted-host", "timeout"):
+    for key in ("index-url", "extra-index-url", "trusted-host"):
         if value := os.environ.get("PIP_" + key.upper().replace("-", "_")):
             merged[key] = value
     lines: list[str] = []

@@ -41,7 +41,7 @@ class Images:
             NotFound: there is none, or several begin so.
         """
         images = await self.list()
-        for image in images:
+        for image in reversed(images):
             if name in (image.fingerprint, image.ami_id, *image.aliases):
                 return image
         matches = [image for image in images if len(name) >= 12 and image.fingerprint.startswith(name)]
@@ -50,26 +50,30 @@ class Images:
         raise NotFound(f"There is no image {name!r}; `undercast image list` shows what there is.")
 
     async def default(self) -> MachineImage | None:
-        """The default image of the present recipe, None where it is not in our project yet."""
-        key = await asyncio.to_thread(build.recipe_key)
-        for image in await self.list():
-            if image.properties.get("undercast.recipe") == key and DEFAULT_ALIAS in image.aliases:
-                return image
-        return None
+        """The default image, None where it is not in our project yet."""
+        return next((image for image in await self.list() if DEFAULT_ALIAS in image.aliases), None)
 
     async def ensure_default(self, progress: Progress | None = None) -> MachineImage:
-        """The default image, taken into our project from the cache (or built, where set-up has not run).
+        """The default image as its recipe is now: from our project, else from the cache, else built.
+
+        Earlier ones are removed from the project; machines made from them keep their disks.
 
         Raises:
             MachineError: it cannot be built on this machine; the message says why.
         """
-        if found := await self.default():
-            return found
         progress = progress or Quiet()
+        found = await self.default()
+        key = await asyncio.to_thread(build.recipe_key)
+        if found and found.properties.get("undercast.recipe") == key:
+            return found
         with progress.step("Building the default image") as step:
             built = await asyncio.to_thread(build.build, step)
         with progress.step("Importing the image"):
-            return await self.add(built.metadata, built.rootfs, DEFAULT_ALIAS)
+            made = await self.add(built.metadata, built.rootfs, DEFAULT_ALIAS)
+        for image in await self.list():
+            if "undercast.recipe" in image.properties and image.fingerprint != made.fingerprint:
+                await self.delete(image.fingerprint)
+        return made
 
     async def add(
         self, metadata: Path, rootfs: Path, alias: str, *, virtual_machine: bool = False
@@ -130,7 +134,7 @@ class Images:
     async def publish(
         self, machine: str, alias: str, properties: Mapping[str, str] | None = None, timeout_s: float = 600.0
     ) -> str:
-        """Make an image from a stopped machine; its fingerprint. (`Roots` does the same by reference, at once.)"""
+        """Make an image from a stopped machine; its fingerprint. (`Roots` does the same by reference.)"""
         body = {
             "source": {"type": "instance", "name": machine},
             "compression_algorithm": "zstd",
@@ -154,8 +158,6 @@ class Images:
             with target.open("wb") as file:
                 async for block in response.content.iter_chunked(1 << 20):
                     file.write(block)
-
-
 
 
 def _image(image: Mapping[str, Any]) -> MachineImage:

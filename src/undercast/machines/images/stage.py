@@ -1,7 +1,6 @@
 """The part of an image build that mounts things, run in namespaces of its own.
 
-Started by `build.py` as `unshare --mount --pid --fork --kill-child python -m undercast.machines.images.stage`.
-Whatever this process mounts exists in its mount namespace only and ends with it, even by kill -9. So nothing
+Started by `build.py` through `unshare --mount --pid --fork --kill-child`. Whatever this process mounts exists in its mount namespace only and ends with it, even by kill -9. So nothing
 outside ever walks (or removes) a tree in which host folders are mounted. Progress goes to standard output as
 lines `stage:FRACTION:NOTE`.
 """
@@ -51,8 +50,8 @@ def _bootstrap(plan: dict[str, Any], work: Path, root: Path) -> None:
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in plan["exclude"]),
         *(f"--aptopt={line}" for line in plan["apt"].splitlines()),
-        "--aptopt=APT::Install-Recommends \"false\";",
-        "--aptopt=Dpkg::Use-Pty \"false\";",
+        '--aptopt=APT::Install-Recommends "false";',
+        '--aptopt=Dpkg::Use-Pty "false";',
         "--verbose",
         plan["release"],
         str(root),
@@ -62,7 +61,12 @@ def _bootstrap(plan: dict[str, Any], work: Path, root: Path) -> None:
     fetched = installed = 0
     tail: list[str] = []
     process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     assert process.stdout is not None
     for line in process.stdout:

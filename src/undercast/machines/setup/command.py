@@ -1,4 +1,4 @@
-"""Running other programs during setup: never a prompt, never without a limit, the output kept for the error."""
+"""Running other programs during setup: no prompts, always a limit, the output kept for the error."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def run(
 ) -> str:
     """Run `argv` and return its output (both streams, the last 2,000 lines).
 
-    The program gets no terminal and no input, so that nothing can ask a question. When the limit is reached its
-    whole process group is killed.
+    The program gets no terminal and no input, so that nothing can ask a question. When the limit is reached
+    its whole process group is killed.
 
     Raises:
         MachineError: the program is missing, failed or took too long; the message ends with its last lines.

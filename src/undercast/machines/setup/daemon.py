@@ -1,4 +1,4 @@
-"""The Incus daemon: through its unit where systemd runs, by hand under a small supervisor where it does not."""
+"""The Incus daemon: its unit where systemd runs, a small supervisor of our own where it does not."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def stop(timeout_s: float = 30.0) -> None:
 
 
 def _start_supervisor() -> None:
-    """Detached, with closed input and a log of its own: it outlives whoever called and holds no pipe of theirs."""
+    """Detached, with closed input and a log of its own: it outlives the caller and holds no pipe of theirs."""
     RUN.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     (RUN / "by-hand").touch()

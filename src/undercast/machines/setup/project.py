@@ -1,8 +1,11 @@
-"""What is ours inside Incus: a project per server and one storage pool. An existing Incus is otherwise left alone."""
+"""What is ours inside Incus: a project per server and one storage pool. All else there is left alone."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import struct
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +17,8 @@ from undercast.machines.setup.daemon import INCUS_DIR
 
 GIB = 1 << 30
 LARGEST_POOL_GIB = 200
+_QUOTA_CTL = 3 << 30 | 16 << 16 | 0x94 << 8 | 40
+_ENABLE_SIMPLE_QUOTA = 4
 DATA_LABEL = "user.undercast.data"
 
 
@@ -32,20 +37,25 @@ async def ensure_pool(incus: Incus) -> str:
         return await _create_pool(incus)
     if pool.get("status") not in ("Created", "Pending"):
         raise MachineError(
-            f"The storage pool {POOL!r} of Incus is {pool.get('status', 'unavailable').lower()} (its file may be gone). "
+            f"The storage pool {POOL!r} of Incus is unavailable (its file may be gone). "
             "`undercast setup --undo` removes what is left of it, then run `undercast setup` again."
         )
     return str(pool["driver"])
 
 
 async def _create_pool(incus: Incus) -> str:
-    body: dict[str, Any] = {"name": POOL, "driver": "btrfs", "description": "Undercast's machines and volumes"}
+    body: dict[str, Any] = {
+        "name": POOL,
+        "driver": "btrfs",
+        "description": "Undercast's machines and volumes",
+    }
     disk = INCUS_DIR / "disks" / f"{POOL}.img"
     try:
         await _forget_stale_file(disk)
         await incus.request(
             "POST", "/1.0/storage-pools", {**body, "config": {"size": f"{_pool_gib()}GiB"}}, timeout_s=120
         )
+        _count_simply(INCUS_DIR / "storage-pools" / POOL)
         return "btrfs"
     except Conflict:
         return "btrfs"
@@ -60,6 +70,23 @@ async def _forget_stale_file(disk: Path) -> None:
         disk.rename(disk.with_suffix(".img.old"))
 
 
+def _count_simply(pool: Path) -> None:
+    """Turn on btrfs's simple quotas (Linux 6.7) where the kernel has them: what a machine writes is its own.
+
+    Full accounting, which Incus turns on otherwise for the first limited disk, makes each launch 0.1 s
+    slower.
+    BTRFS_IOC_QUOTA_CTL of <linux/btrfs.h>.
+    """
+    fd = os.open(pool, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(fd, _QUOTA_CTL, struct.pack("QQ", _ENABLE_SIMPLE_QUOTA, 0))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTTY, errno.EOPNOTSUPP):
+            raise MachineError(f"Quotas of the storage pool: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
 def _pool_gib() -> int:
     """The size of the (sparse) pool file: most of the free disk, and never all of it."""
     free = os.statvfs(INCUS_DIR)
@@ -67,7 +94,7 @@ def _pool_gib() -> int:
 
 
 async def ensure_project(incus: Incus, places: Places) -> None:
-    """Our project, with images, profiles and volumes of its own, and the volume that holds EBS's raw files."""
+    """Our project, with images and volumes of its own, and the volume that holds EBS's raw files."""
     body = {
         "name": places.project,
         "description": "Undercast",

@@ -1,4 +1,4 @@
-"""The steps of `undercast setup`, each looked at before it is taken, so that running it again costs nothing."""
+"""The steps of `undercast setup`, each looked at before it is taken: running it again costs nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ready() -> bool:
 
 
 def run(settings: Settings, progress: Progress) -> None:
-    """Make this machine able to launch servers. Idempotent, and under a third of a second when nothing is to do.
+    """Make this machine able to launch servers. Idempotent, and quick when nothing is to do.
 
     Raises:
         Unsupported: this system cannot be set up by us; the message says what to install.
@@ -32,7 +32,7 @@ def run(settings: Settings, progress: Progress) -> None:
         with progress.step("Installing Incus and its tools") as step:
             packages.install(missing, step)
         if still := packages.missing():
-            raise MachineError(f"These packages were installed and their programs are still not found: {still}")
+            raise MachineError(f"Installed, and yet their programs are not found: {', '.join(still)}")
     if not daemon.responds() or not (daemon.systemd_runs() or daemon.supervised()):
         with progress.step("Starting Incus"):
             daemon.ensure_running()
@@ -79,8 +79,7 @@ async def _inside(settings: Settings, progress: Progress) -> None:
                 await project.ensure_project(incus, ours)
         await project.ensure_pool(incus)
         images = Images(incus)
-        if await images.default() is None:
-            await images.ensure_default(progress)
+        await images.ensure_default(progress)
         await warm(incus, ours, images, progress)
     finally:
         await incus.close()
@@ -103,4 +102,4 @@ async def _remove_inside(progress: Progress) -> None:
 
 def _need_root() -> None:
     if os.geteuid() != 0:
-        raise Unsupported("Setting up servers changes this machine's packages and storage: run it as root (sudo).")
+        raise Unsupported("Set-up changes this machine's packages and storage: run it as root (sudo).")

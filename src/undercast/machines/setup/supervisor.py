@@ -1,7 +1,7 @@
 """A supervisor for Incus where no systemd runs: starts lxcfs and incusd, restarts them when they die.
 
-Run as `python -m undercast.machines.setup.supervisor`. It adopts daemons that run already, so it can itself be
-killed and started again. SIGTERM stops the daemons (instances keep running, as with `systemctl stop incus`).
+Run as `python -m undercast.machines.setup.supervisor`. It adopts daemons that run already, so it can itself
+be killed and started again. SIGTERM stops the daemons (instances keep running, as with `systemctl stop incus`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Daemon:
         if not self.pid:
             if self.name == "lxcfs":
                 _prepare_lxcfs()
-            log = os.open(LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            log = os.open(
+                LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640
+            )
             child = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
             )
@@ -131,7 +133,9 @@ def _prepare_lxcfs() -> None:
     """A killed lxcfs leaves a dead FUSE mount on which every access fails (ENOTCONN)."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         if line.split()[1] == str(LXCFS_DIR):
-            subprocess.run(["umount", "-l", str(LXCFS_DIR)], stdin=subprocess.DEVNULL, timeout=20, check=False)
+            subprocess.run(
+                ["umount", "-l", str(LXCFS_DIR)], stdin=subprocess.DEVNULL, timeout=20, check=False
+            )
     LXCFS_DIR.mkdir(parents=True, exist_ok=True)
 
 
@@ -145,12 +149,16 @@ def _running(program: str) -> int:
             continue
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            if os.readlink(entry / "exe") != os.path.realpath(program) or (words[1:2] or [b""])[0][:1] not in (b"-", b""):
+            if os.readlink(entry / "exe") != os.path.realpath(program) or (words[1:2] or [b""])[0][
+                :1
+            ] not in (b"-", b""):
                 continue
             environment = (entry / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        folder = next((word[10:].decode() for word in environment if word.startswith(b"INCUS_DIR=")), "/var/lib/incus")
+        folder = next(
+            (word[10:].decode() for word in environment if word.startswith(b"INCUS_DIR=")), "/var/lib/incus"
+        )
         if folder == str(INCUS_DIR):
             return int(entry.name)
     return 0

@@ -3,7 +3,8 @@
 set -eu
 
 useradd --create-home --shell /bin/bash --comment "EC2 Default User" --uid 1000 ec2-user
-chmod 0755 /usr/lib/undercast/*
+mv /usr/lib/undercast/DataSourceUndercast /usr/lib/python3/dist-packages/cloudinit/sources/DataSourceUndercast.py
+chmod 0755 /usr/lib/undercast/host-key
 chmod 0440 /etc/sudoers.d/90-cloud-user
 install -d -m 0700 -o ec2-user -g ec2-user /home/ec2-user/.ssh
 cp /etc/skel/.bashrc /root/.bashrc
@@ -39,8 +40,12 @@ rm -f /etc/systemd/system/multi-user.target.wants/ssh.service /etc/systemd/syste
 systemctl enable --quiet ssh.service undercast-host-keys.service undercast-mount.service undercast-init.service
 systemctl set-default --quiet multi-user.target
 
-# systemd's generator would make mount units that wait for devices udev never announces.
-ln -sf /dev/null /etc/systemd/system-generators/systemd-fstab-generator
+# Generators look for disks, consoles and init scripts of other times, at each boot. The one for fstab would make
+# mount units that wait for devices udev never announces.
+for generator in /usr/lib/systemd/system-generators/* /lib/systemd/system-generators/*; do
+    name=$(basename "$generator")
+    [ "$name" = systemd-sysv-generator ] || ln -sf /dev/null "/etc/systemd/system-generators/$name"
+done
 
 # Byte code now, once, instead of on every first run in every instance.
 python3 -m compileall -q /usr/lib/python3/dist-packages/cloudinit >/dev/null 2>&1 || true
