@@ -63,7 +63,7 @@ class _Bound:
 class RequestBindings:
     """Reads the located members of one input shape."""
 
-    def __init__(self, shape: StructureShape | None) -> None:
+    def __init__(self, shape: StructureShape | None, uri: str = "") -> None:
         self._uri: list[_Bound] = []
         self._query: list[_Bound] = []
         self._query_maps: list[str] = []
@@ -71,7 +71,8 @@ class RequestBindings:
         self._prefixes: list[tuple[str, str]] = []
         self.payload: str | None = None
         self.has_body = False
-        self._bound_query: frozenset[str] = frozenset()
+        # What the URI itself demands (`?mode=import`) is no member of a map of parameters.
+        self._bound_query = frozenset(name for name, _ in parse_qsl(uri.partition("?")[2], True))
         if shape is not None:
             self._read_shape(shape)
 
@@ -94,7 +95,7 @@ class RequestBindings:
                     self._prefixes.append((member, name.lower()))
                 case _:
                     self.has_body = True
-        self._bound_query = frozenset(bound.name for bound in self._query)
+        self._bound_query |= frozenset(bound.name for bound in self._query)
 
     def read(self, request: Request, labels: dict[str, str]) -> dict[str, Any]:
         """The located members of a request. Raises `AwsError` (ValidationException) on a wrong type."""

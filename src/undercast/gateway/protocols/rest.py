@@ -30,7 +30,7 @@ class _Compiled:
     __slots__ = ("events", "output", "read_body", "request", "response", "write_body")
 
     def __init__(self, operation: Operation) -> None:
-        self.request = RequestBindings(operation.input)
+        self.request = RequestBindings(operation.input, operation.uri)
         self.response = ResponseBindings(operation.output)
         self.read_body: Codec | None = None  # bytes → value of the payload, or the body's members
         self.write_body: Codec | None = None  # value of the payload, or the result → bytes
@@ -49,7 +49,7 @@ class _RestProtocol(Protocol):
         self._compiled: dict[str, _Compiled] = {}
 
     def find(self, request: Request) -> Asked:
-        match = self._router.find(request.method, request.path, request.query)
+        match = self._router.find(request)
         if match is None:
             raise AwsError(
                 "UnknownOperationException",
