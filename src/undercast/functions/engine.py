@@ -97,8 +97,8 @@ class Engine:
     ) -> Invocation:
         """Run the function once. A caller who gives up does not stop it.
 
-        Raises FunctionsUnavailable or SandboxError when no environment can be made; what the function itself
-        does wrong is in the result.
+        Raises FunctionsUnavailable when no environment can be made; what the function itself does wrong is in
+        the result.
         """
         request = Request(request_id, payload, invoked_arn, client_context or "", trace_id or "", tail)
         exchange = await self._begin(spec, request)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from undercast.functions.function import FunctionSpec, FunctionsUnavailable
+from undercast.functions.function import FunctionSpec
 from undercast.functions.spec import Runtime
 
 _BOOTSTRAPS = ("/var/task/bootstrap", "/opt/bootstrap")
@@ -31,13 +30,8 @@ class Entry:
         return f"arn:aws:lambda:{region}::runtime:{digest}"
 
 
-def find(spec: FunctionSpec, runtimes: Mapping[str, Runtime]) -> Entry:
-    """Looks at the function's files and the machine's runtimes. Raises FunctionsUnavailable."""
-    runtime = runtimes.get(spec.runtime)
-    if runtime is None:
-        raise FunctionsUnavailable(f"The runtime {spec.runtime} is not offered by this machine.")
-    if runtime.missing is not None:
-        raise FunctionsUnavailable(runtime.missing)
+def find(spec: FunctionSpec, runtime: Runtime) -> Entry:
+    """Looks at the function's files and at what its runtime is on this machine."""
     extensions = _extensions(spec.layers)
     family = spec.runtime.rstrip("0123456789.x") if not spec.runtime.startswith("provided") else spec.runtime
     version = f"{family}:{runtime.version}" if runtime.version else spec.runtime.replace(".", ":", 1)

@@ -306,6 +306,8 @@ class Environment:
         self._output.drain()
         if self._phase == "init":
             self._init_ms = millis
+        if self._attached is not None:
+            self._attached.sandbox.end_init()
         self._journal.add(self._log.init_done(millis, self._phase, "success", None))
         for name, events in self._extensions.described():
             self._journal.add(self._log.extension(name, "Ready", events, None))

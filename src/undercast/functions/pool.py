@@ -13,8 +13,9 @@ from undercast.functions import entry as entries
 from undercast.functions.entry import Entry
 from undercast.functions.environment import Environment
 from undercast.functions.exchange import Exchange, Request
-from undercast.functions.function import FunctionSpec
+from undercast.functions.function import FunctionSpec, FunctionsUnavailable
 from undercast.functions.ground import Ground
+from undercast.functions.spec import SandboxError
 
 FREEZE_AFTER_S = 0.1  # idle this long: stop the processes. Back-to-back invocations never pay for it
 _REAP_EVERY_S = 5.0
@@ -97,17 +98,20 @@ class Pool:
     async def serve(self, spec: FunctionSpec, request: Request) -> Exchange:
         """Begin a request in a new environment, or in one that becomes free before that is under way.
 
-        Raises what creating the environment raises.
+        Raises FunctionsUnavailable.
         """
-        group = self._group(spec)
+        group = await self._group(spec)
         waiter = Waiter(request, self._ground.loop.create_future())
         group.waiters.append(waiter)
         self._ground.run(self._create_for_waiter(group))
         return await waiter.exchange
 
     async def provision(self, spec: FunctionSpec, count: int) -> None:
-        """Keep `count` initialised environments. Returns when they are; raises InitFailed."""
-        group = self._group(spec)
+        """Keep `count` initialised environments. Returns when they are.
+
+        Raises InitFailed, FunctionsUnavailable.
+        """
+        group = await self._group(spec)
         group.provisioned = count
         made = [environment for environment in group.all if self._is_provisioned(environment)]
         for environment in made[count:]:
@@ -132,13 +136,17 @@ class Pool:
 
     # making
 
-    def _group(self, spec: FunctionSpec) -> Group:
+    async def _group(self, spec: FunctionSpec) -> Group:
+        if spec.key not in self._groups:
+            try:
+                runtime = await self._ground.sandboxes.prepare(spec.runtime)
+            except SandboxError as problem:
+                raise FunctionsUnavailable(str(problem)) from problem
         group = self._groups.get(spec.key)
         if group is None:
-            group = Group(spec, entries.find(spec, self._ground.sandboxes.runtimes()))
+            group = self._groups[spec.key] = Group(spec, entries.find(spec, runtime))
             if spec.hot_reload:
                 group.fingerprint = fingerprint(spec.code)
-            self._groups[spec.key] = group
         return group
 
     def _environment(self, group: Group, initialization_type: str) -> Environment:
@@ -166,7 +174,7 @@ class Pool:
             except Exception as problem:
                 environment.kill()
                 if not waiter.exchange.done():
-                    waiter.exchange.set_exception(problem)
+                    waiter.exchange.set_exception(_as_unavailable(problem))
                 return
             if not waiter.exchange.done():
                 waiter.exchange.set_result(exchange)
@@ -176,9 +184,9 @@ class Pool:
             environment = self._environment(group, "provisioned-concurrency")
             try:
                 await environment.create()
-            except Exception:
+            except Exception as problem:
                 environment.kill()
-                raise
+                raise _as_unavailable(problem) from problem
         await environment.initialised
 
     @staticmethod
@@ -306,6 +314,10 @@ def fingerprint(folder: Path) -> int:
         except OSError:  # removed while we looked: the next look sees what came of it
             continue
     return hash(tuple(sorted(seen)))
+
+
+def _as_unavailable(problem: Exception) -> Exception:
+    return FunctionsUnavailable(str(problem)) if isinstance(problem, SandboxError) else problem
 
 
 def memory_is_short() -> bool:
