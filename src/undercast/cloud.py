@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from undercast.functions.engine import Engine
     from undercast.machines.machines import Machines
     from undercast.network.network import Network
+    from undercast.services.cloudwatch import MetricRecorder
     from undercast.services.ec2.service import Ec2
     from undercast.services.iam import Iam
     from undercast.services.lambda_ import LambdaInvoker
@@ -37,6 +38,7 @@ class Cloud:
     iam: Iam
     ec2: Ec2
     logs: LogWriter
+    metrics: MetricRecorder
     lambda_invoker: LambdaInvoker
 
     # Set by the server before `start`: a protocol for one accepted connection that leads to the gateway

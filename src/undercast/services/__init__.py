@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from undercast.services import iam, logs, sts
+from undercast.services import apigatewayv2, cloudwatch, iam, logs, sts
 from undercast.services.base import Service
 
 if TYPE_CHECKING:
@@ -18,4 +18,6 @@ SERVICES: tuple[Callable[[Cloud], Service], ...] = (
     iam.build,
     sts.build,
     logs.build,
+    apigatewayv2.build,
+    cloudwatch.build,
 )
