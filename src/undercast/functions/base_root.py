@@ -23,7 +23,12 @@ _MASKED = (
 # where functions bring theirs exist from the beginning, below the mount points.
 _DIRECTORIES = ("/proc", "/tmp", "/var/task/lib", "/opt/lib", "/var/empty", "/var/runtime", "/etc")
 _TOP_LEVEL = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
-_CERTIFICATES = ("/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/ca-certificates/extracted", "/usr/share/ca-certificates")
+_CERTIFICATES = (
+    "/etc/ssl/certs",
+    "/etc/pki/tls/certs",
+    "/etc/ca-certificates/extracted",
+    "/usr/share/ca-certificates",
+)
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 
@@ -41,14 +46,20 @@ def masked_paths(proc: Path = Path("/proc")) -> tuple[list[str], list[str]]:
     return files, directories
 
 
-def nameservers(resolv_conf: Iterable[Path] = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))) -> str:
+def nameservers(
+    resolv_conf: Iterable[Path] = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")),
+) -> str:
     """resolv.conf for environments: the first file of the host that names a server beyond its own loopback."""
     for path in resolv_conf:
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
-        kept = [line for line in lines if not line.startswith("nameserver") or (" 127." not in line and " ::1" not in line)]
+        kept = [
+            line
+            for line in lines
+            if not line.startswith("nameserver") or (" 127." not in line and " ::1" not in line)
+        ]
         if any(line.startswith("nameserver") for line in kept):
             return "\n".join(kept) + "\n"
     return ""
@@ -84,7 +95,11 @@ def _certificates(environ: Mapping[str, str]) -> set[Path]:
     found = {Path(name) for name in _CERTIFICATES if Path(name).is_dir() and not name.startswith("/usr/")}
     for variable in _CERTIFICATE_VARIABLES:
         path = Path(environ.get(variable, ""))
-        if path.is_absolute() and path.is_file() and not any(path.is_relative_to(directory) for directory in found):
+        if (
+            path.is_absolute()
+            and path.is_file()
+            and not any(path.is_relative_to(directory) for directory in found)
+        ):
             found.add(path)
     return {path for path in found if not path.is_relative_to("/usr")}
 

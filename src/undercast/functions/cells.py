@@ -48,7 +48,9 @@ class Cell:
 class Cells:
     """Makes, keeps and removes cells."""
 
-    def __init__(self, users: range, cgroups: Cgroups, networks: Networks, disks: TmpDisks, depth: int, tmp_mb: int) -> None:
+    def __init__(
+        self, users: range, cgroups: Cgroups, networks: Networks, disks: TmpDisks, depth: int, tmp_mb: int
+    ) -> None:
         self._users = users
         self._cgroups = cgroups
         self._networks = networks

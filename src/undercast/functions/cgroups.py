@@ -67,7 +67,9 @@ def discover(mountinfo: str | None = None) -> Layout:
         offered = _controllers(unified)
         nowhere = [name for name in absent if name not in offered]
         if nowhere:
-            raise CgroupsMissing(f"no cgroup controller for {', '.join(nowhere)} is available on this machine")
+            raise CgroupsMissing(
+                f"no cgroup controller for {', '.join(nowhere)} is available on this machine"
+            )
     if freezer is None and unified is None:
         raise CgroupsMissing("neither the cgroup v1 freezer nor cgroup v2 is mounted")
     return Layout(version1, unified, freezer)

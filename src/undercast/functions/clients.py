@@ -81,7 +81,9 @@ def _locked(path: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise SandboxError(f"another server has been filling {path.parent} for too long") from None
+                    raise SandboxError(
+                        f"another server has been filling {path.parent} for too long"
+                    ) from None
                 time.sleep(0.1)
         yield
 
@@ -110,7 +112,11 @@ def _pip(interpreter: Path, target: Path) -> None:
 
 def _npm(target: Path) -> None:
     (target / "package.json").write_text('{"private": true}\n')
-    _run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "aws-lambda-ric"], target, "aws-lambda-ric")
+    _run(
+        ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "aws-lambda-ric"],
+        target,
+        "aws-lambda-ric",
+    )
 
 
 def _link_own(target: Path) -> None:

@@ -20,7 +20,9 @@ from pathlib import Path
 from undercast.functions import netlink
 from undercast.functions.inside import kernel
 
-SPACE = IPv4Network("198.19.0.0/16")  # RFC 2544, never routed; its lower half is the default pool of public addresses
+SPACE = IPv4Network(
+    "198.19.0.0/16"
+)  # RFC 2544, never routed; its lower half is the default pool of public addresses
 BLOCK_BITS = 21
 GATEWAY = IPv4Address("169.254.76.1")
 RUNTIME_API = ("127.0.0.1", 9001)

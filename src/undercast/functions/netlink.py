@@ -46,12 +46,16 @@ def _hardware(address: str) -> bytes:
     return bytes.fromhex(address.replace(":", ""))
 
 
-def veth(name: str, address: str, peer_name: str, peer_address: str, peer_namespace: int) -> tuple[int, bytes]:
+def veth(
+    name: str, address: str, peer_name: str, peer_address: str, peer_namespace: int
+) -> tuple[int, bytes]:
     """A pair of interfaces, the peer in the network namespace of that descriptor.
 
     Only the near one is up: the kernel opens the peer before it knows its partner (drivers/net/veth.c).
     """
-    queues = _attribute(_IFLA_NUM_TX_QUEUES, struct.pack("=I", 1)) + _attribute(_IFLA_NUM_RX_QUEUES, struct.pack("=I", 1))
+    queues = _attribute(_IFLA_NUM_TX_QUEUES, struct.pack("=I", 1)) + _attribute(
+        _IFLA_NUM_RX_QUEUES, struct.pack("=I", 1)
+    )
     peer = (
         _link(up=False)
         + _attribute(_IFLA_IFNAME, peer_name.encode() + b"\0")
@@ -86,7 +90,9 @@ def address(index: int, value: IPv4Address) -> tuple[int, bytes]:
     """One address, without a network around it."""
     head = struct.pack("=BBBBi", socket.AF_INET, 32, 0, _SCOPE_UNIVERSE, index)
     packed = value.packed
-    return _NEWADDR | (_CREATE | _REPLACE) << 16, head + _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
+    return _NEWADDR | (_CREATE | _REPLACE) << 16, head + _attribute(_IFA_LOCAL, packed) + _attribute(
+        _IFA_ADDRESS, packed
+    )
 
 
 def default_route(index: int, gateway: IPv4Address) -> tuple[int, bytes]:
@@ -141,7 +147,10 @@ class Netlink:
         for kind_and_flags, body in messages:
             self._sequence += 1
             flags = _REQUEST | _ACK | kind_and_flags >> 16
-            packed.append(struct.pack("=IHHII", 16 + len(body), kind_and_flags & 0xFFFF, flags, self._sequence, 0) + body)
+            packed.append(
+                struct.pack("=IHHII", 16 + len(body), kind_and_flags & 0xFFFF, flags, self._sequence, 0)
+                + body
+            )
         self._socket.send(b"".join(packed))
         waiting = len(messages)
         failure = 0

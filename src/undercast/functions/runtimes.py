@@ -61,7 +61,12 @@ def _outside_usr(prefix: Path) -> Path | None:
 async def _output(*argv: str) -> str:
     def run() -> str:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_VERSION_TIMEOUT_S, check=True
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_VERSION_TIMEOUT_S,
+            check=True,
         )
         return done.stdout
 
@@ -129,13 +134,21 @@ class Runtimes:
             wanted = int(name.rpartition(".")[2])
             minor = choose(wanted, list(offered), fallback=self._fallback)
             if minor is None:
-                missing = f"The runtime {name} needs a Python 3.{wanted} interpreter, which is not on this machine"
-                missing += " and no newer one is either." if self._fallback else " (fallback to newer ones is off)."
-                yield Runtime(name, None, missing=f"{missing} Install python3.{wanted}, for example with pyenv.")
+                missing = (
+                    f"The runtime {name} needs a Python 3.{wanted} interpreter, which is not on this machine"
+                )
+                missing += (
+                    " and no newer one is either." if self._fallback else " (fallback to newer ones is off)."
+                )
+                yield Runtime(
+                    name, None, missing=f"{missing} Install python3.{wanted}, for example with pyenv."
+                )
                 continue
             statement = None
             if minor != wanted:
-                statement = f"{name} is not on this machine: running on Python 3.{minor}, the nearest newer version."
+                statement = (
+                    f"{name} is not on this machine: running on Python 3.{minor}, the nearest newer version."
+                )
             yield Runtime(name, offered[minor], version=f"3.{minor}", zygote=True, statement=statement)
 
     def _nodes(self) -> Iterator[Runtime]:
@@ -144,7 +157,9 @@ class Runtimes:
         for name in NODES:
             wanted = int(name[len("nodejs") : -2])
             if node is None or major is None:
-                yield Runtime(name, None, missing=f"The runtime {name} needs Node.js, which is not on this machine.")
+                yield Runtime(
+                    name, None, missing=f"The runtime {name} needs Node.js, which is not on this machine."
+                )
                 continue
             if choose(wanted, [major], fallback=self._fallback) is None:
                 missing = f"The runtime {name} needs Node.js {wanted}; this machine has {major}."
@@ -152,7 +167,9 @@ class Runtimes:
                 continue
             statement = None
             if major != wanted:
-                statement = f"{name} is not on this machine: running on Node.js {major}, the nearest newer version."
+                statement = (
+                    f"{name} is not on this machine: running on Node.js {major}, the nearest newer version."
+                )
             yield Runtime(name, Path(node), version=str(major), statement=statement)
 
 
@@ -160,7 +177,11 @@ def _node_major(node: str) -> int | None:
     """Major version of a node, from its header file or by asking it."""
     try:
         done = subprocess.run(
-            [node, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_VERSION_TIMEOUT_S
+            [node, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_VERSION_TIMEOUT_S,
         )
     except (OSError, subprocess.SubprocessError):
         return None

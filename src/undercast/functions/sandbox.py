@@ -17,7 +17,9 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 
 from undercast.functions.cells import Cell
-from undercast.functions.spec import Exit, SandboxError
+from undercast.functions.function_mounts import function_mounts
+from undercast.functions.spec import Exit, SandboxError, SandboxSpec
+from undercast.functions.zygotes import send
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +52,8 @@ class Sandbox:
         self,
         cell: Cell,
         *,
-        memory_mb: int,
         control: socket.socket,
+        binding: socket.socket,
         channel: socket.socket | None,
         stdout: int,
         give_back: Callable[[Sandbox], None],
@@ -64,8 +66,9 @@ class Sandbox:
         self._loop = asyncio.get_running_loop()
         self.cell = cell
         self._cgroup = cell.cgroup
-        self._memory_mb = memory_mb
+        self._memory_mb = 0
         self._control = control
+        self._binding = binding
         self._give_back = give_back
         self._pidfd = -1
         self._ready: asyncio.Future[None] = self._loop.create_future()
@@ -73,8 +76,14 @@ class Sandbox:
         self._cpu_limited = False
         self._destroying: asyncio.Future[None] | None = None
         control.setblocking(False)
+        binding.setblocking(False)
         control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._loop.add_reader(control, self._heard)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is ready and lives, and so can be given a function."""
+        return self._ready.done() and not self._ends[_MAIN].done()
 
     async def until_ready(self) -> None:
         """Waits for process 1 to have built its walls. Raises SandboxError."""
@@ -84,15 +93,44 @@ class Sandbox:
         except TimeoutError:
             raise SandboxError("the environment did not start in time") from None
 
+    async def bind(self, spec: SandboxSpec) -> None:
+        """Gives the waiting main process its function; returns without waiting for it, but with `hold`, when the
+        function's files are in place. Raises OSError, SandboxError."""
+        if spec.argv is not None and self.channel is not None:
+            self.channel.close()
+            self.channel = None
+        self._memory_mb = spec.memory_mb
+        self._cgroup.limit_memory(spec.memory_mb)
+        order = {"argv": spec.argv, "env": dict(spec.env), "hold": spec.hold}
+        fds = function_mounts(spec)
+        try:
+            send(self._binding, order, fds)
+        finally:
+            for descriptor in fds.values():
+                os.close(descriptor)
+        if not spec.hold:
+            self._binding.close()
+            return
+        async with asyncio.timeout(READY_LIMIT_S):
+            if not await self._loop.sock_recv(self._binding, 64):
+                raise SandboxError("the environment ended before it was ready")
+
     async def start(self) -> None:
         """Starts the runtime of a sandbox that was made with `hold`."""
-        self._tell({"start": True})
+        try:
+            self._binding.send(b"{}")
+        except OSError as error:
+            raise SandboxError(f"the environment is gone: {error.strerror}") from error
+        self._binding.close()
 
     async def spawn(self, argv: Sequence[str], env: Mapping[str, str]) -> Process:
         """Starts a further process (an extension); its output joins the runtime's."""
         identity = len(self._ends)
         end = self._ends[identity] = self._loop.create_future()
-        self._tell({"spawn": identity, "argv": list(argv), "env": dict(env)})
+        try:
+            send(self._control, {"spawn": identity, "argv": list(argv), "env": dict(env)}, {})
+        except OSError as error:
+            raise SandboxError(f"the environment is gone: {error.strerror}") from error
         return Process(lambda: end)
 
     def end_init(self) -> None:
@@ -134,6 +172,7 @@ class Sandbox:
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, _KILLED)
+        self._binding.close()
         self._control.close()  # process 1 also ends when this does
         if self._pidfd >= 0:
             await self._until_dead()
@@ -154,12 +193,6 @@ class Sandbox:
             log.error("environment %d does not end", self.cell.number)
         finally:
             self._loop.remove_reader(self._pidfd)
-
-    def _tell(self, message: Mapping[str, object]) -> None:
-        try:
-            self._control.send(json.dumps(message).encode())
-        except OSError as error:
-            raise SandboxError(f"the environment is gone: {error.strerror}") from error
 
     def _heard(self) -> None:
         """Reads what process 1 reports."""

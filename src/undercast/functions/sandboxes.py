@@ -9,20 +9,21 @@ The server itself never forks for an environment and waits for nothing on the wa
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import logging
 import os
 import resource
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 from undercast.functions import clients, packet_filter
 from undercast.functions.cells import Cells
 from undercast.functions.cgroups import Cgroups, CgroupsMissing
 from undercast.functions.env_network import AddressBlock, Networks, NoAddresses
-from undercast.functions.inside import kernel
 from undercast.functions.packet_filter import FilterUnavailable
 from undercast.functions.runtimes import Runtimes
 from undercast.functions.sandbox import Sandbox
@@ -35,11 +36,13 @@ log = logging.getLogger(__name__)
 FIRST_USER = 1_900_000_000  # far above what systems and user namespaces hand out (subuid(5))
 USERS = 2048  # of one server, and so the number of environments it can have at a time
 _SERVERS = 65536
-_POOL = 8
+_POOL = 4  # prepared environments per runtime and size of /tmp, and prepared cells
 _POOL_TMP_MB = 512  # AWS's default size of /tmp
 _DESCRIPTORS = 65536
-_READ_ONLY = kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
-_BARE = "bare"
+
+
+_QUIET_S = 0.02
+_Kind = tuple[Zygote, int]  # what prepared environments differ in: where from, and the size of /tmp
 
 
 def users_of(host_id: str) -> range:
@@ -71,13 +74,18 @@ class Sandboxes:
         self._cgroups: Cgroups | None = None
         self._block: AddressBlock | None = None
         self._alive: set[Sandbox] = set()
+        self._prepared: dict[_Kind, collections.deque[Sandbox]] = {}
+        self._timers: dict[_Kind, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self.capability = Capability(False, "functions have not been started")
 
     async def start(self) -> None:
         """Removes what an earlier run left and prepares the first environments. Never raises for what the machine
         lacks: `capability` then says so, and `create` refuses with the same words."""
         if os.geteuid() != 0:
-            self.capability = Capability(False, "functions need root: run undercast as root (sudo undercast up)")
+            self.capability = Capability(
+                False, "functions need root: run undercast as root (sudo undercast up)"
+            )
             return
         notes: list[str] = []
         try:
@@ -124,63 +132,116 @@ class Sandboxes:
         return self._runtimes.get(runtime)
 
     async def create(self, spec: SandboxSpec) -> Sandbox:
-        """An environment for a function version, isolated and running. Raises SandboxError."""
+        """An environment for a function version, isolated and running. Raises SandboxError.
+
+        Mostly a prepared one that only has to be given its function.
+        """
         if self._cells is None or not self.capability.available:
             raise SandboxError(self.capability.reason or "functions are not available")
         zygote = await self._zygote(spec.runtime)
+        kind = (zygote, spec.tmp_mb)
+        self._refill_later(kind)
         try:
-            return await self._create(spec, zygote, self._cells)
+            sandbox = self._take(kind) or await self._make(kind, self._cells)
+            try:
+                await sandbox.bind(spec)
+            except BaseException:
+                await sandbox.destroy()
+                raise
         except (OSError, NoAddresses, DisksUnavailable) as error:
             raise SandboxError(f"the environment could not be made: {error}") from error
+        return sandbox
 
-    async def _create(self, spec: SandboxSpec, zygote: Zygote, cells: Cells) -> Sandbox:
-        cell = await cells.take(spec.tmp_mb)
+    def _take(self, kind: _Kind) -> Sandbox | None:
+        """A prepared environment that still lives."""
+        waiting = self._prepared.get(kind)
+        while waiting:
+            sandbox = waiting.popleft()
+            if sandbox.waiting:
+                return sandbox
+            self._background(sandbox.destroy())
+        return None
+
+    async def _make(self, kind: _Kind, cells: Cells) -> Sandbox:
+        """An environment without a function yet. Raises SandboxError, OSError, NoAddresses, DisksUnavailable."""
+        zygote, tmp_mb = kind
+        cell = await cells.take(tmp_mb)
         with contextlib.ExitStack() as undo, contextlib.ExitStack() as handed:
             undo.callback(cells.give_back, cell)
             fds = {"net": cell.network.namespace, "tmp": cell.tmp}
             for name, descriptor in cell.cgroup.join_descriptors().items():
                 fds[name] = descriptor
                 handed.callback(os.close, descriptor)
-            for name, descriptor in _mounts(spec).items():
-                fds[name] = descriptor
-                handed.callback(os.close, descriptor)
-            cell.cgroup.limit_memory(spec.memory_mb)
-            control, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            fds["control"] = handed.enter_context(there).fileno()
-            channel = None
-            if spec.argv is None:
-                channel, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-                channel.setblocking(False)
-                fds["channel"] = handed.enter_context(inside).fileno()
+            ends = {}
+            kinds = {"control": socket.SOCK_SEQPACKET, "bind": socket.SOCK_SEQPACKET}
+            if zygote.preloaded:
+                kinds["channel"] = socket.SOCK_STREAM
+            for name, way in kinds.items():
+                ends[name], there = socket.socketpair(socket.AF_UNIX, way)
+                ends[name].setblocking(False)
+                fds[name] = handed.enter_context(there).fileno()
             stdout, fds["stdout"] = os.pipe2(os.O_CLOEXEC)
             handed.callback(os.close, fds["stdout"])
             os.set_blocking(stdout, False)
             sandbox = Sandbox(
                 cell,
-                memory_mb=spec.memory_mb,
-                control=control,
-                channel=channel,
+                control=ends["control"],
+                binding=ends["bind"],
+                channel=ends.get("channel"),
                 stdout=stdout,
                 give_back=self._give_back,
             )
             undo.pop_all()
             self._alive.add(sandbox)
+            request = {"user": cell.user, "host": str(cell.network.address or "localhost").replace(".", "-")}
             try:
-                await zygote.fork(_request(spec, cell.user, str(cell.network.address)), fds)
+                await zygote.fork(request, fds)
                 handed.close()
                 os.close(cell.tmp)
                 cell.tmp = -1
                 await sandbox.until_ready()
             except BaseException:
-                await self._discard(sandbox)
+                cell.cgroup.kill()
+                await sandbox.destroy()
                 raise
         return sandbox
+
+    def _refill_later(self, kind: _Kind) -> None:
+        """Prepares environments when nobody has asked for one for a moment."""
+        if (timer := self._timers.pop(kind, None)) is not None:
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[kind] = loop.call_later(_QUIET_S, lambda: self._background(self._refill(kind)))
+
+    async def _refill(self, kind: _Kind) -> None:
+        self._timers.pop(kind, None)
+        waiting = self._prepared.setdefault(kind, collections.deque())
+        while (
+            len(waiting) < self._pool
+            and kind not in self._timers
+            and kind[0].alive
+            and self._cells is not None
+        ):
+            try:
+                waiting.append(await self._make(kind, self._cells))
+            except (SandboxError, OSError, NoAddresses, DisksUnavailable) as error:
+                log.warning("no environment could be prepared: %s", error)
+                return
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _zygote(self, runtime: str) -> Zygote:
         """The zygote that environments of a runtime come from, started on first use."""
         self._runtimes.get(runtime)
         task = self._zygotes.get(runtime)
-        if task is not None and task.done() and (task.cancelled() or task.exception() or not task.result().alive):
+        if (
+            task is not None
+            and task.done()
+            and (task.cancelled() or task.exception() or not task.result().alive)
+        ):
             task = None
         if task is None:
             task = self._zygotes[runtime] = asyncio.create_task(self._start_zygote(runtime))
@@ -193,7 +254,8 @@ class Sandboxes:
         return await Zygote.start(
             name,
             self._root,
-            interpreter=interpreter or own / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}",
+            interpreter=interpreter
+            or own / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}",
             prefix=runtime.prefix if runtime.zygote else own,
             users=self._users,
             client=client,
@@ -205,19 +267,20 @@ class Sandboxes:
         if self._cells is not None:
             self._cells.give_back(sandbox.cell)
 
-    async def _discard(self, sandbox: Sandbox) -> None:
-        """After a failure: nobody else knows this sandbox."""
-        sandbox.cell.cgroup.kill()
-        await sandbox.destroy()
-
     async def close(self) -> None:
         """Ends every environment and removes everything this server made on the host. Idempotent."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        self._prepared.clear()
         await asyncio.gather(*(sandbox.destroy() for sandbox in list(self._alive)), return_exceptions=True)
-        for task in self._zygotes.values():
-            if task.done() and not task.cancelled() and task.exception() is None:
-                task.result().close()
+        for starting in self._zygotes.values():
+            if starting.done() and not starting.cancelled() and starting.exception() is None:
+                starting.result().close()
             else:
-                task.cancel()
+                starting.cancel()
         self._zygotes.clear()
         if self.capability.available:
             self.capability = Capability(False, "functions have been stopped")
@@ -234,40 +297,3 @@ class Sandboxes:
             with contextlib.suppress(FilterUnavailable):
                 packet_filter.remove(self._host_id)
             self._block.close()
-
-
-def _request(spec: SandboxSpec, user: int, address: str) -> dict[str, object]:
-    """What process 1 is told."""
-    return {
-        "argv": None if spec.argv is None else list(spec.argv),
-        "env": dict(spec.env),
-        "hold": spec.hold,
-        "user": user,
-        "host": address.replace(".", "-"),
-    }
-
-
-def _mounts(spec: SandboxSpec) -> dict[str, int]:
-    """The function's code and layers, read-only, as detached mounts. Raises OSError."""
-    found = {"code": _read_only(spec.code)}
-    try:
-        if len(spec.layers) == 1:
-            found["layers"] = _read_only(spec.layers[0])
-        elif spec.layers:
-            # overlayfs searches the first directory first; a later layer wins
-            lower = ":".join(str(layer).replace("\\", "\\\\").replace(":", "\\:") for layer in reversed(spec.layers))
-            found["layers"] = kernel.new_mount("overlay", [("lowerdir", lower)], _READ_ONLY)
-    except BaseException:
-        os.close(found["code"])
-        raise
-    return found
-
-
-def _read_only(directory: Path) -> int:
-    descriptor: int = kernel.open_tree(directory)
-    try:
-        kernel.mount_setattr(descriptor, _READ_ONLY)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor

@@ -21,7 +21,13 @@ START_LIMIT_S = 20.0
 SEND_LIMIT_S = 10.0
 INSIDE = Path(__file__).parent / "inside"
 
-LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 1024, "RLIMIT_NPROC": 1024, "RLIMIT_MEMLOCK": 65536, "RLIMIT_MSGQUEUE": 0}
+LIMITS = {
+    "RLIMIT_CORE": 0,
+    "RLIMIT_NOFILE": 1024,
+    "RLIMIT_NPROC": 1024,
+    "RLIMIT_MEMLOCK": 65536,
+    "RLIMIT_MSGQUEUE": 0,
+}
 
 # What every process of an environment starts from, as on AWS; the function's own variables replace it. ld.so reads
 # LD_LIBRARY_PATH once, when the zygote starts.
@@ -59,7 +65,10 @@ async def _writable(channel: socket.socket) -> None:
 class Zygote:
     """One zygote process. Its log is a file, its life ends with this object's socket."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, log_file: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], channel: socket.socket, log_file: Path, preloaded: bool
+    ) -> None:
+        self.preloaded = preloaded
         self._process = process
         self._channel = channel
         self._log_file = log_file
@@ -115,7 +124,7 @@ class Zygote:
         there.close()
         os.close(plan_read)
         here.setblocking(False)
-        zygote = cls(process, here, log_file)
+        zygote = cls(process, here, log_file, preload)
         try:
             await asyncio.to_thread(_write_all, plan_write, json.dumps(plan).encode())
             await zygote._greet()

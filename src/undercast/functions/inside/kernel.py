@@ -88,6 +88,18 @@ def _path(value):
     return None if value is None else os.fsencode(value)
 
 
+_libc_holding_lock = ctypes.PyDLL(None, use_errno=True)
+
+
+def fork():
+    """fork(2) without the interpreter's at-fork functions.
+
+    They reinitialise locks, of which a single-threaded process that is doing nothing else holds none, and reseed
+    `random`, which is left to whoever runs the function; calling them copies pages and takes longer than the fork.
+    """
+    return _check(_libc_holding_lock.fork(), "fork")
+
+
 def unshare(flags):
     _check(_libc.unshare(flags), "unshare")
 

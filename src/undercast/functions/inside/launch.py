@@ -65,7 +65,9 @@ def build(root, plan):
             os.makedirs(os.path.dirname(root + target), 0o755, exist_ok=True)
             os.close(os.open(root + target, os.O_CREAT | os.O_WRONLY, 0o644))
         _bind(source, root + target)
-    kernel.mount(None, root, None, kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID, "mode=0755,size=16m")
+    kernel.mount(
+        None, root, None, kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID, "mode=0755,size=16m"
+    )
     os.chdir(root)
     kernel.pivot_root(".", ".")  # pivot_root(2), NOTES: stacks the old root below, without a directory for it
     kernel.umount(".")

@@ -12,7 +12,9 @@ _DESCRIPTORS = 32  # more than any message carries
 
 def receive(channel):
     """One message with its descriptors by name, or None when the other side is gone."""
-    data, ancillary, _, _ = channel.recvmsg(1 << 20, socket.CMSG_SPACE(_DESCRIPTORS * 4), socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, _, _ = channel.recvmsg(
+        1 << 20, socket.CMSG_SPACE(_DESCRIPTORS * 4), socket.MSG_CMSG_CLOEXEC
+    )
     if not data:
         return None
     numbers = array.array("i")

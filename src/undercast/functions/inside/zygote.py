@@ -27,9 +27,10 @@ def serve(channel, own_pids, bootstrap):
         request = receive(channel)
         if request is None:
             return
-        kernel.unshare(kernel.CLONE_NEWPID)  # for children only: the next one is process 1 of its own namespace
-        pid = os.fork()
-        if pid == 0:
+        kernel.unshare(
+            kernel.CLONE_NEWPID
+        )  # for children only: the next one is process 1 of its own namespace
+        if kernel.fork() == 0:
             channel.close()
             os.close(own_pids)
             init.run(settings, request, bootstrap)  # does not return
