@@ -46,7 +46,7 @@ def release(pid: int, device: int) -> None:
 
 
 def _unmount(pid: int, point: str) -> None:
-    argv = ["nsenter", "-t", str(pid), "-m", "--", "umount", "-l", point]
+    argv = ["nsenter", "-t", str(pid), "-a", "--", "umount", "-l", point]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)
     if done.returncode:
         raise MachineError(f"{point} could not be unmounted: {done.stderr.strip()}")

@@ -78,6 +78,7 @@ def nic(spec: NicSpec) -> dict[str, str]:
         "ipv4.address": spec.address,
         "ipv4.neighbor_probe": "false",
         "ipv6.neighbor_probe": "false",
+        "ipv6.gateway": "none",
     }
 
 

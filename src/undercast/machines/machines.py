@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from undercast.machines import firstboot, instance
-from undercast.machines.errors import Conflict, MachineError, NotFound, TimedOut, Unavailable
+from undercast.machines.errors import Conflict, MachineError, NotFound, Unavailable
 from undercast.machines.execute import execute
 from undercast.machines.images.library import Images
 from undercast.machines.incus import Incus, instance_path
@@ -143,13 +144,7 @@ class Machines:
 
     async def stop_machine(self, name: str, force: bool = False, timeout_s: float = 30.0) -> None:
         """Shut a machine down; one that does not follow within the limit loses its power, as on EC2."""
-        try:
-            await self._change(name, "stop", force=force, timeout_s=timeout_s)
-        except (TimedOut, MachineError) as error:
-            if "already stopped" in str(error).lower():
-                return
-            if force or isinstance(error, NotFound | Unavailable):
-                raise
+        if force or not await self._gently(name, "stop", timeout_s):
             await self._stop_hard(name)
 
     async def _stop_hard(self, name: str) -> None:
@@ -161,12 +156,24 @@ class Machines:
 
     async def reboot(self, name: str, timeout_s: float = 30.0) -> None:
         """Restart a machine; one that does not shut down within the limit is reset."""
-        try:
-            await self._change(name, "restart", timeout_s=timeout_s)
-        except NotFound:
-            raise
-        except MachineError:
+        if not await self._gently(name, "restart", timeout_s):
             await self._change(name, "restart", force=True, timeout_s=30)
+
+    async def _gently(self, name: str, action: str, timeout_s: float) -> bool:
+        """Ask its init, and ask again: one that has only just begun to boot does not hear the first time."""
+        deadline = time.monotonic() + timeout_s
+        patience = 2.0
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                await self._change(name, action, timeout_s=min(patience, left))
+                return True
+            except (NotFound, Unavailable):
+                raise
+            except MachineError as error:
+                if "already stopped" in str(error).lower():
+                    return True
+                patience *= 2
+        return False
 
     async def freeze(self, name: str) -> None:
         """Stop all its processes where they are; memory stays."""

@@ -48,8 +48,4 @@ async def detach_nic(incus: Incus, name: str, device: str) -> None:
     if device not in found["devices"]:
         return
     del found["devices"][device]
-    kept = {
-        key: found[key]
-        for key in ("architecture", "config", "devices", "ephemeral", "profiles", "description")
-    }
-    await incus.run("PUT", path, kept, timeout_s=60)
+    await incus.run("PUT", path, instance.writable(found), timeout_s=60)

@@ -2,7 +2,7 @@
 
 The tree may have been prepared by a hostile root (an image made from someone's instance): a link such as
 `/home/ec2-user/.ssh -> /root/.ssh` must not lead a write out to the host. Every path is therefore resolved by
-the kernel with the tree as its root (openat2(2), RESOLVE_IN_ROOT), and the last component is always made anew.
+the kernel with the tree as its root (openat2(2), RESOLVE_IN_ROOT); the last component is always made anew.
 """
 
 from __future__ import annotations

@@ -174,12 +174,15 @@ class Volumes:
     async def attach(self, volume_id: str, machine: str, device: str) -> None:
         """Show a volume inside a machine as `device` ("/dev/xvdf"), at once or when the machine next starts.
 
+        "/dev/sdf" becomes "/dev/xvdf", as it does on EC2's Xen types.
+
         Raises:
             NotFound: there is no such volume or machine.
             Conflict: it is attached to another machine, or held by one it was attached to.
         """
+        inside = device.replace("/dev/sd", "/dev/xvd")
         async with self._lock(volume_id):
-            await self._attach(volume_id, machine, device)
+            await self._attach(volume_id, machine, inside)
 
     async def _attach(self, volume_id: str, machine: str, device: str) -> None:
         where = self._attached.get(volume_id)

@@ -1,8 +1,8 @@
 """The part of an image build that mounts things, run in namespaces of its own.
 
-Started by `build.py` through `unshare --mount --pid --fork --kill-child`. Whatever this process mounts exists in its mount namespace only and ends with it, even by kill -9. So nothing
-outside ever walks (or removes) a tree in which host folders are mounted. Progress goes to standard output as
-lines `stage:FRACTION:NOTE`.
+Started by `build.py` through `unshare --mount --pid --fork --kill-child`. Whatever this process mounts exists
+in its mount namespace only and ends with it, even by kill -9. So nothing outside ever walks (or removes) a
+tree in which host folders are mounted. Progress goes to standard output as lines `stage:FRACTION:NOTE`.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def stop(timeout_s: float = 30.0) -> None:
 
 
 def _start_supervisor() -> None:
-    """Detached, with closed input and a log of its own: it outlives the caller and holds no pipe of theirs."""
+    """Detached, with closed input and its own log: it outlives its caller and holds no pipe of theirs."""
     RUN.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     (RUN / "by-hand").touch()

@@ -1,7 +1,7 @@
 """A supervisor for Incus where no systemd runs: starts lxcfs and incusd, restarts them when they die.
 
 Run as `python -m undercast.machines.setup.supervisor`. It adopts daemons that run already, so it can itself
-be killed and started again. SIGTERM stops the daemons (instances keep running, as with `systemctl stop incus`).
+be killed and started again. SIGTERM stops the daemons; instances keep running.
 """
 
 from __future__ import annotations
@@ -149,9 +149,7 @@ def _running(program: str) -> int:
             continue
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            if os.readlink(entry / "exe") != os.path.realpath(program) or (words[1:2] or [b""])[0][
-                :1
-            ] not in (b"-", b""):
+            if (entry / "exe").readlink() != Path(program).resolve() or not _daemon_words(words):
                 continue
             environment = (entry / "environ").read_bytes().split(b"\0")
         except OSError:
@@ -162,6 +160,10 @@ def _running(program: str) -> int:
         if folder == str(INCUS_DIR):
             return int(entry.name)
     return 0
+
+
+def _daemon_words(words: list[bytes]) -> bool:
+    return len(words) < 2 or words[1][:1] in (b"-", b"")
 
 
 def _has_group(name: str) -> bool:
