@@ -93,7 +93,7 @@ class Gateway:
             await _send_stream(receive, send, response, response.body)
 
     async def _respond(self, request: Request) -> Response:
-        if self._planes and (request.path.startswith("/_aws/") or not cors.is_local(request.host)):
+        if self._planes and (request.path.startswith("/_aws/") or cors.is_name(request.host)):
             answered = await self._from_plane(request)
             if answered is not None:
                 return answered

@@ -26,6 +26,17 @@ def is_local(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=1024)
+def is_name(host: str) -> bool:
+    """Whether a Host header gives a name of its own (of an API, say), not an address or just `localhost`."""
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name not in ("", "localhost")
+    return False
+
+
 def origin_allowed(request: Request, auth: bool) -> bool:
     """Whether the page a browser sends this from may call the API."""
     if auth:
