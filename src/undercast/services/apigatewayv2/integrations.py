@@ -33,7 +33,7 @@ _WEBSOCKET_ONLY = (
     "RequestTemplates",
     "TemplateSelectionExpression",
 )
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|\*):(role|user)/.+")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
 MIN_TIMEOUT_MS, MAX_TIMEOUT_MS = 50, 30_000
 
 

@@ -31,5 +31,5 @@ def is_variable(uri: str) -> bool:
 
 
 def account_of(arn: str) -> str:
-    """The account in a function's ARN."""
-    return arn.split(":")[4]
+    """The account in an ARN; empty when there is none."""
+    return (arn.split(":", 5) + [""] * 5)[4]

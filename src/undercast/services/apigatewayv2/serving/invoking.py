@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+import time
+from typing import TYPE_CHECKING
 
+from undercast.services.apigatewayv2.lambda_uri import account_of
 from undercast.services.apigatewayv2.serving import answers
 from undercast.services.base import AwsError
 
 if TYPE_CHECKING:
     from undercast.cloud import Cloud
+    from undercast.services.lambda_.invoker import InvokeResult
 
 NO_PERMISSION = (
     "The IAM role configured on the integration or API Gateway doesn't have permissions to call the "
     "integration. Check the permissions and try again."
 )
-
-
-class Invoked(Protocol):
-    """What an invocation gives back."""
-
-    payload: bytes
-    function_error: str | None
-    request_id: str
+_ROLE_S = 60.0
 
 
 class Functions:
@@ -30,6 +26,7 @@ class Functions:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self._roles: dict[str, float] = {}  # roles that were found good, and until when that is believed
 
     async def invoke(
         self,
@@ -39,31 +36,49 @@ class Functions:
         payload: bytes,
         *,
         source_arn: str,
+        trace_id: str,
         credentials: str | None,
         timeout_s: float,
-    ) -> Invoked:
+    ) -> InvokeResult:
         """Invoke a function for an API.
 
         With `credentials` (a role's ARN) the call is the role's own and needs no permission in the function's
         policy. Raises Refused: 500 when it may not be called or is not there, 503 when it takes too long or
         is throttled, 413 when the event is too large for it.
         """
-        principal = None if credentials else "apigateway.amazonaws.com"
+        if credentials:
+            await self._check_role(account, function, credentials)
         try:
             async with asyncio.timeout(timeout_s):
-                invoked: Invoked = await self._cloud.lambda_invoker.invoke(
+                return await self._cloud.lambda_invoker.invoke(
                     account,
                     region,
                     function,
                     payload,
-                    source_principal=principal,
-                    source_arn=None if credentials else source_arn,
+                    source_arn=source_arn,
+                    trace_id=trace_id,
+                    trusted=credentials is not None,
                 )
-                return invoked
         except TimeoutError as error:
             raise answers.unavailable("Endpoint request timed out") from error
         except AwsError as error:
             raise _refused(error) from error
+
+    async def _check_role(self, account: str, function: str, role: str) -> None:
+        """Raise Refused unless the role may speak for the API: the same account's, trusting API Gateway."""
+        if not account == account_of(function) == account_of(role):
+            # A role speaks for its own account; another account's function would have to name the role.
+            raise answers.internal_error(NO_PERMISSION)
+        now = time.monotonic()
+        if self._roles.get(role, 0.0) > now:
+            return
+        try:
+            await asyncio.to_thread(
+                self._cloud.iam.check_service_role, account, role, "apigateway.amazonaws.com"
+            )
+        except AwsError as error:
+            raise answers.internal_error(NO_PERMISSION) from error
+        self._roles[role] = now + _ROLE_S
 
 
 def _refused(error: AwsError) -> answers.Refused:

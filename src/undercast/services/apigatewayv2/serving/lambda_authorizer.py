@@ -98,6 +98,7 @@ async def _ask(
             authorizer.function,
             orjson.dumps(event),
             source_arn=f"arn:aws:execute-api:{api.region}:{api.account}:{api.id}/authorizers/{authorizer.id}",
+            trace_id=exchange.trace_id,
             credentials=authorizer.credentials,
             timeout_s=_TIMEOUT_S,
         )

@@ -29,6 +29,7 @@ async def call(functions: Functions, exchange: Exchange, route: Route, integrati
             integration.function,
             orjson.dumps(event),
             source_arn=source_arn(exchange, route),
+            trace_id=exchange.trace_id,
             credentials=integration.credentials,
             timeout_s=integration.timeout_s,
         )
