@@ -19,6 +19,16 @@ from undercast.services.lambda_ import errors, limits
 _MOST_ENTRIES = 250_000  # an archive of 50 MiB can hold far more empty files than a disk has inodes
 _CHUNK = 1024 * 1024
 _BAD = "Could not unzip uploaded file. Please check your file, then try to upload again."
+# RuntimeError: encrypted; NotImplementedError: a compression nobody has; OSError: a name too long.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
 _TOO_BIG = f"Unzipped size must be smaller than {limits.UNZIPPED} bytes"
 
 
@@ -30,9 +40,8 @@ def unpack(archive: bytes, target: Path) -> int:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             return _unpack(opened, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as e:
-        # RuntimeError: encrypted; NotImplementedError: a compression nobody has; OSError: a name too long.
-        raise errors.invalid(_BAD) from e
+    except _BROKEN as error:
+        raise errors.invalid(_BAD) from error
 
 
 def _unpack(archive: zipfile.ZipFile, target: Path) -> int:
@@ -63,6 +72,8 @@ def _unpack(archive: zipfile.ZipFile, target: Path) -> int:
     for path, destination in links:
         path.unlink(missing_ok=True)
         path.symlink_to(destination)
+    for folder, _, _ in os.walk(target):
+        Path(folder).chmod(0o755)  # the umask had its say; the function is another user
     return limits.UNZIPPED - left
 
 
@@ -86,7 +97,7 @@ def _mode(mode: int) -> int:
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, mode: int, left: int) -> int:
     written = 0
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with archive.open(entry) as source, open(os.open(path, flags, mode), "wb") as sink:
+    with archive.open(entry) as source, os.fdopen(os.open(path, flags, mode), "wb") as sink:
         os.fchmod(sink.fileno(), mode)  # the umask had its say
         while chunk := source.read(_CHUNK):
             written += len(chunk)
@@ -107,5 +118,3 @@ def check_zipped(archive: bytes) -> None:
         raise errors.entity_too_large(f"Zipped size must be smaller than {limits.ZIPPED} bytes")
     if not archive:
         raise errors.invalid("Uploaded file must be a non-empty zip")
-
-

@@ -1,7 +1,7 @@
-"""Where deployment packages live: `functions/code/SHA256/`, one folder per archive, shared by all who use it.
+"""Where deployment packages live: `functions/code/SHA256/`, one folder per archive, shared by its users.
 
-A folder holds the archive (`code.zip`, for GetFunction's download) and its unpacked `files`. It appears by one
-rename, so a crash leaves either all of it or a temporary folder that the next start sweeps.
+A folder holds the archive (`code.zip`, for GetFunction's download) and its unpacked `files`. It appears by
+one rename, so a crash leaves either all of it or a temporary folder that the next start sweeps.
 """
 
 from __future__ import annotations

@@ -108,8 +108,12 @@ class Directory:
 
     def code_in_use(self) -> set[str]:
         """The archives that a function or layer refers to."""
-        used = {version.code for f in list(self.functions.values()) for version in f.versions.values()}
-        return used | {layer.code for layer in list(self.layers.values())}
+        used = {layer.code for layer in list(self.layers.values()) if not layer.deleted}
+        for function in list(self.functions.values()):
+            for version in function.versions.values():
+                used.add(version.code)
+                used.update(layer["code"] for layer in version.config.get("Layers") or ())
+        return used
 
     def code_size(self, account: str, region: str) -> int:
         """Bytes of code stored for an account in a region, as its storage quota counts them."""
@@ -191,8 +195,8 @@ class Directory:
             runtime=config["Runtime"],
             handler=config["Handler"],
             code=Path(row.hot_reload) if row.hot_reload else self.code_root / row.code / "files",
-            layers=tuple(self.code_root / layer["code"] / "files" for layer in config.get("Layers", ())),
-            environment=config.get("Environment", {}),
+            layers=tuple(self.code_root / layer["code"] / "files" for layer in config.get("Layers") or ()),
+            environment=config.get("Environment") or {},
             memory_mb=config["MemorySize"],
             timeout_s=config["Timeout"],
             tmp_mb=config["EphemeralStorage"]["Size"],
@@ -209,7 +213,9 @@ class Directory:
 
 def sorted_names(names: Iterable[str]) -> list[str]:
     """Version numbers and alias names in the order AWS lists them: `$LATEST`, numbers ascending, names."""
-    return sorted(names, key=lambda n: (0, 0, "") if n == LATEST else (1, int(n), "") if n.isdigit() else (2, 0, n))
+    return sorted(
+        names, key=lambda n: (0, 0, "") if n == LATEST else (1, int(n), "") if n.isdigit() else (2, 0, n)
+    )
 
 
 def _alias(row: LambdaAlias) -> Alias:

@@ -27,7 +27,8 @@ def validation(value: object, field: str, constraint: str) -> AwsError:
     """400 for a member outside its pattern, range or set. It has no `Type`, unlike every other error."""
     return AwsError(
         "ValidationException",
-        f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: {constraint}",
+        f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: "
+        f"{constraint}",
     )
 
 
@@ -82,3 +83,14 @@ def not_authorized(principal: str, action: str, resource: str) -> AwsError:
 def unsupported(what: str, instead: str) -> AwsError:
     """400 for what Undercast does not do, naming it and what to do about it."""
     return invalid(f"{what} is not supported by Undercast. {instead}")
+
+
+def signing_missing(arn: str) -> AwsError:
+    """404: there are no code signing configurations here, so the one named does not exist."""
+    return AwsError(
+        "CodeSigningConfigNotFoundException",
+        "The code signing configuration cannot be found. "
+        f"Check that the provided configuration is not deleted: {arn}.",
+        404,
+        Type="User",
+    )

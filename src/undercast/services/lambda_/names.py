@@ -1,4 +1,4 @@
-"""Function names: plain, partial ARN (`account:function:name`) and full ARN, each with or without a qualifier."""
+"""Function names: plain, partial ARN (`account:function:name`) and full ARN, each also with a qualifier."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def parse(call: Call, name: str, qualifier: str | None = None, *, foreign: bool 
 def _parse(account: str, region: str, name: str, qualifier: str | None) -> Ref:
     match = _NAME.fullmatch(name)
     if match is None:
-        raise errors.validation(name, "functionName", f"Member must satisfy regular expression pattern: {_PATTERN}")
+        raise errors.validation(
+            name, "functionName", f"Member must satisfy regular expression pattern: {_PATTERN}"
+        )
     embedded = match["qualifier"]
     if qualifier and embedded and qualifier != embedded:
         raise errors.invalid(
@@ -86,11 +88,29 @@ def _parse(account: str, region: str, name: str, qualifier: str | None) -> Ref:
 def new_name(call: Call, name: str) -> str:
     """The plain name of a function to be made, from a name or an ARN. Raises AWS's errors."""
     if len(name) > limits.NAME and ":" not in name:
-        message = f"Member must have length less than or equal to {limits.NAME}"
         raise errors.invalid(
-            f"1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: {message}"
+            f"1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {limits.NAME}"
         )
     ref = parse(call, name)
     if ref.qualifier or "." in ref.name or len(ref.name) > limits.NAME:
-        raise errors.validation(name, "functionName", f"Member must satisfy regular expression pattern: {_PATTERN}")
+        raise errors.validation(
+            name, "functionName", f"Member must satisfy regular expression pattern: {_PATTERN}"
+        )
     return ref.name
+
+
+LAYER_ARN = re.compile(r"arn:aws[a-zA-Z-]*:lambda:([^:]+):(\d{12}):layer:([a-zA-Z0-9-_]+)(?::(\d+))?")
+
+
+def locate_layer(call: Call, name: str) -> tuple[str, str, str]:
+    """Account, region and name of a layer given by name or ARN."""
+    match = LAYER_ARN.fullmatch(name)
+    if match is None:
+        return call.account, call.region, name
+    return match[2], match[1], match[3]
+
+
+def parse_arn(account: str, region: str, name: str, qualifier: str | None = None) -> Ref:
+    """The same for callers inside the cloud: whatever account and region the ARN names."""
+    return _parse(account, region, name, qualifier)
