@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from undercast.services import apigatewayv2, cloudwatch, iam, logs, sts
+from undercast.services import apigatewayv2, cloudwatch, iam, lambda_, logs, sts
 from undercast.services.base import Service
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ SERVICES: tuple[Callable[[Cloud], Service], ...] = (
     iam.build,
     sts.build,
     logs.build,
+    lambda_.build,
     apigatewayv2.build,
     cloudwatch.build,
 )
