@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from undercast.machines import instance
 from undercast.machines.errors import MachineError
@@ -23,22 +24,36 @@ async def attach_nic(incus: Incus, name: str, nic: NicSpec) -> None:
 
 
 async def _configure(pid: int, nic: NicSpec) -> None:
-    """LXC gives addresses at boot only; a later interface gets its own here, from the host's side."""
-    for words in (
-        ("address", "replace", f"{nic.address}/32", "dev", nic.device),
-        ("link", "set", nic.device, "up"),
-    ):
-        process = await asyncio.create_subprocess_exec(
-            *("nsenter", "-t", str(pid), "-n", "ip", *words),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await asyncio.wait_for(process.communicate(), 10)
-        if process.returncode:
-            raise MachineError(
-                f"{nic.device} could not be configured: {output.decode(errors='replace').strip()}"
-            )
+    """LXC gives addresses at boot only; a later interface gets its own here, from the host's side.
+
+    Answers leave by the interface the question came to (as ec2-net-utils arranges it), since the host drops
+    packets whose source is not the interface's own. At boot the image's own unit does the same.
+    """
+    table = str(1000 + int("".join(filter(str.isdigit, nic.device)) or 0))
+    await _ip(pid, "address", "replace", f"{nic.address}/32", "dev", nic.device)
+    await _ip(pid, "link", "set", nic.device, "up")
+    await _ip(
+        pid,
+        *["route", "replace", "default", "via", "169.254.0.1", "onlink", "table"],
+        table,
+        "dev",
+        nic.device,
+    )
+    with contextlib.suppress(MachineError):
+        await _ip(pid, "rule", "del", "table", table)
+    await _ip(pid, "rule", "add", "from", nic.address, "table", table)
+
+
+async def _ip(pid: int, *words: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *("nsenter", "-t", str(pid), "-n", "ip", *words),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 10)
+    if process.returncode:
+        raise MachineError(f"ip {' '.join(words)} failed: {output.decode(errors='replace').strip()}")
 
 
 async def detach_nic(incus: Incus, name: str, device: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -17,6 +18,8 @@ from undercast.machines.setup.daemon import INCUS_DIR
 
 GIB = 1 << 30
 LARGEST_POOL_GIB = 200
+# Pools and projects belong to no project; a request that named ours would fail while it does not exist.
+_GLOBAL = {"project": "default"}
 _QUOTA_CTL = 3 << 30 | 16 << 16 | 0x94 << 8 | 40
 _ENABLE_SIMPLE_QUOTA = 4
 DATA_LABEL = "user.undercast.data"
@@ -31,43 +34,31 @@ async def ensure_pool(incus: Incus) -> str:
     Raises:
         MachineError: the pool exists but cannot be used; the message says what to do.
     """
-    try:
-        pool = await incus.get(f"/1.0/storage-pools/{POOL}")
-    except NotFound:
-        return await _create_pool(incus)
-    if pool.get("status") not in ("Created", "Pending"):
-        raise MachineError(
-            f"The storage pool {POOL!r} of Incus is unavailable (its file may be gone). "
-            "`undercast setup --undo` removes what is left of it, then run `undercast setup` again."
-        )
-    return str(pool["driver"])
+    for pool in await incus.request("GET", "/1.0/storage-pools", query={**_GLOBAL, "recursion": "1"}):
+        if pool["name"] != POOL:
+            continue
+        if pool.get("status") != "Created":
+            raise MachineError(
+                f"The storage pool {POOL!r} of Incus is unavailable (its file may be gone). "
+                "`undercast setup --undo` removes what is left of it, then run `undercast setup` again."
+            )
+        return str(pool["driver"])
+    return await _create_pool(incus)
 
 
 async def _create_pool(incus: Incus) -> str:
-    body: dict[str, Any] = {
-        "name": POOL,
-        "driver": "btrfs",
-        "description": "Undercast's machines and volumes",
-    }
-    disk = INCUS_DIR / "disks" / f"{POOL}.img"
+    body: dict[str, Any] = {"name": POOL, "driver": "btrfs", "description": "Machines and volumes"}
+    sized = {**body, "config": {"size": f"{_pool_gib()}GiB"}}
     try:
-        await _forget_stale_file(disk)
-        await incus.request(
-            "POST", "/1.0/storage-pools", {**body, "config": {"size": f"{_pool_gib()}GiB"}}, timeout_s=120
-        )
+        await incus.request("POST", "/1.0/storage-pools", sized, query=_GLOBAL, timeout_s=120)
         _count_simply(INCUS_DIR / "storage-pools" / POOL)
         return "btrfs"
     except Conflict:
-        return "btrfs"
+        return await ensure_pool(incus)
     except MachineError:
-        await incus.request("POST", "/1.0/storage-pools", {**body, "driver": "dir"}, timeout_s=60)
+        plain = {**body, "driver": "dir"}
+        await incus.request("POST", "/1.0/storage-pools", plain, query=_GLOBAL, timeout_s=60)
         return "dir"
-
-
-async def _forget_stale_file(disk: Path) -> None:
-    """A pool file without a pool is left from an Incus that was removed without it; set it aside."""
-    if disk.exists():
-        disk.rename(disk.with_suffix(".img.old"))
 
 
 def _count_simply(pool: Path) -> None:
@@ -106,23 +97,20 @@ async def ensure_project(incus: Incus, places: Places) -> None:
             DATA_LABEL: str(places.data),
         },
     }
-    try:
-        await incus.get(f"/1.0/projects/{places.project}")
-    except NotFound:
-        try:
-            await incus.request("POST", "/1.0/projects", body)
-        except Conflict:
-            return
+    if places.project not in await our_projects(incus):
+        with contextlib.suppress(Conflict):
+            await incus.request("POST", "/1.0/projects", body, query=_GLOBAL)
     volume = {"name": VOLUMES, "type": "custom", "content_type": "filesystem", "config": {}}
     try:
         await incus.get(f"/1.0/storage-pools/{POOL}/volumes/custom/{VOLUMES}")
     except NotFound:
-        await incus.run("POST", f"/1.0/storage-pools/{POOL}/volumes/custom", volume)
+        with contextlib.suppress(Conflict):
+            await incus.run("POST", f"/1.0/storage-pools/{POOL}/volumes/custom", volume)
 
 
 async def our_projects(incus: Incus) -> dict[str, Path]:
     """The projects servers of Undercast made on this machine, with the data folder each belongs to."""
-    projects = await incus.get("/1.0/projects", recursion="1")
+    projects = await incus.request("GET", "/1.0/projects", query={**_GLOBAL, "recursion": "1"})
     return {
         project["name"]: Path(project["config"][DATA_LABEL])
         for project in projects
@@ -144,7 +132,7 @@ async def remove_project(incus: Incus, name: str) -> None:
     volumes = f"/1.0/storage-pools/{POOL}/volumes/custom"
     for volume in await incus.request("GET", volumes, query={**scoped, "recursion": "1"}):
         await incus.request("DELETE", f"{volumes}/{quote(volume['name'])}", query=scoped, timeout_s=60)
-    await incus.request("DELETE", f"/1.0/projects/{quote(name)}")
+    await incus.request("DELETE", f"/1.0/projects/{quote(name)}", query=_GLOBAL)
 
 
 async def sweep_projects(incus: Incus) -> list[str]:
@@ -165,6 +153,6 @@ async def sweep_projects(incus: Incus) -> list[str]:
 async def remove_pool(incus: Incus) -> None:
     """Remove our storage pool; its file goes with it."""
     try:
-        await incus.request("DELETE", f"/1.0/storage-pools/{POOL}", timeout_s=120)
+        await incus.request("DELETE", f"/1.0/storage-pools/{POOL}", query=_GLOBAL, timeout_s=120)
     except NotFound:
         return

@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from undercast.machines.errors import MachineError, NotFound, Unsupported
+from undercast.machines.errors import MachineError, Unsupported
 from undercast.machines.setup import daemon, packages
 from undercast.machines.setup.progress import Progress
 
@@ -70,14 +70,12 @@ async def _inside(settings: Settings, progress: Progress) -> None:
     ours = places(settings)
     incus = Incus(ours.project)
     try:
-        try:
-            await incus.get(f"/1.0/storage-pools/{ours.pool}")
-            await incus.get(f"/1.0/projects/{ours.project}")
-        except NotFound:
+        if ours.project in await project.our_projects(incus):
+            await project.ensure_pool(incus)
+        else:
             with progress.step("Preparing storage"):
                 await project.ensure_pool(incus)
-                await project.ensure_project(incus, ours)
-        await project.ensure_pool(incus)
+        await project.ensure_project(incus, ours)
         images = Images(incus)
         await images.ensure_default(progress)
         await warm(incus, ours, images, progress)

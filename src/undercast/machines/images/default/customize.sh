@@ -4,7 +4,7 @@ set -eu
 
 useradd --create-home --shell /bin/bash --comment "EC2 Default User" --uid 1000 ec2-user
 mv /usr/lib/undercast/DataSourceUndercast /usr/lib/python3/dist-packages/cloudinit/sources/DataSourceUndercast.py
-chmod 0755 /usr/lib/undercast/host-key
+chmod 0755 /usr/lib/undercast/*
 chmod 0440 /etc/sudoers.d/90-cloud-user
 install -d -m 0700 -o ec2-user -g ec2-user /home/ec2-user/.ssh
 cp /etc/skel/.bashrc /root/.bashrc
@@ -37,7 +37,8 @@ rm -f /usr/lib/systemd/system-generators/cloud-init-generator /lib/systemd/syste
 mkdir -p /etc/tmpfiles.d /etc/systemd/system-generators
 ln -sf /dev/null /etc/tmpfiles.d/systemd-nologin.conf
 rm -f /etc/systemd/system/multi-user.target.wants/ssh.service /etc/systemd/system/sshd.service
-systemctl enable --quiet ssh.service undercast-host-keys.service undercast-mount.service undercast-init.service
+systemctl enable --quiet ssh.service undercast-host-keys.service undercast-mount.service undercast-init.service \
+    undercast-interfaces.service
 systemctl set-default --quiet multi-user.target
 
 # Generators look for disks, consoles and init scripts of other times, at each boot. The one for fstab would make
