@@ -3,11 +3,13 @@
 demo:           ## Play the tutorial on the real thing and leave the cloud running
 	@scripts/system-packages demo
 	@scripts/venv
+	@scripts/console
 	@.venv/bin/undercast demo
 
 test:           ## Lint and every test; installs what it needs
 	@scripts/system-packages test
 	@scripts/venv
+	@scripts/console
 	@scripts/test
 
 run:            ## Run the cloud in the foreground
@@ -21,6 +23,9 @@ lint:           ## Style, formatting, types
 fix:            ## Mend style and formatting
 	@scripts/venv
 	@scripts/lint --fix
+
+console:        ## Build the web console (needs Node.js)
+	@scripts/console
 
 bench:          ## Benchmarks beside their floors
 	@scripts/system-packages test
