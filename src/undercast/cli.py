@@ -1,47 +1,192 @@
-"""The `undercast` command."""
+"""The `undercast` command: what it takes. What it does is in `undercast.commands`."""
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+from undercast import __version__
+
+app = typer.Typer(
+    name="undercast",
+    help="A compute cloud that people own: the AWS APIs with real servers and real functions behind them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+account = typer.Typer(no_args_is_help=True, help="Accounts of this cloud.")
+image = typer.Typer(no_args_is_help=True, help="Images that servers are launched from.")
+app.add_typer(account, name="account")
+app.add_typer(image, name="image")
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder that holds all state.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"undercast {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def _root() -> None:
-    """A compute cloud that people own."""
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    pass
 
 
 @app.command()
 def up(
-    host: Annotated[str | None, typer.Option()] = None,
-    port: Annotated[int | None, typer.Option()] = None,
-    data: Annotated[Path | None, typer.Option()] = None,
-    auth: Annotated[str | None, typer.Option()] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background.")] = False,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [4566]; 0 picks a free one.")] = None,
+    data: Data = None,
+    auth: Annotated[str | None, typer.Option(help="on, or off (loopback only): verify signatures.")] = None,
     ready_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start the cloud."""
-    from undercast.server import serve
-    from undercast.settings import Settings
+    from undercast.commands import speaking, starting
 
-    logging.basicConfig(level="INFO", stream=sys.stderr)
-    given = {"host": host, "port": port, "data": data, "auth": auth}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    flags = {"host": host, "port": port, "data": data, "auth": auth}
+    settings = speaking.settings(**flags)
+    if detach:
+        given = [(f"--{name}", str(value)) for name, value in flags.items() if value is not None]
+        starting.detached(settings, [word for pair in given for word in pair])
+    else:
+        starting.foreground(settings, ready_fd)
 
-    def ready(told: object) -> None:
-        print(told.url, flush=True)
-        if ready_fd is not None:
-            import os
 
-            os.write(ready_fd, b"ready\n")
-            os.close(ready_fd)
+@app.command()
+def down(data: Data = None) -> None:
+    """Stop the cloud."""
+    from undercast.commands import stopping
 
-    serve(settings, ready)
+    stopping.down(data)
+
+
+@app.command()
+def status(
+    data: Data = None, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+) -> None:
+    """Show what runs, and the settings in force."""
+    from undercast.commands import showing
+
+    raise typer.Exit(showing.status(data, as_json))
+
+
+@app.command()
+def env(data: Data = None) -> None:
+    """Print shell exports for AWS's tools: eval "$(undercast env)"."""
+    from undercast.commands import showing
+
+    showing.env(data)
+
+
+@app.command()
+def logs(
+    data: Data = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")] = 100,
+) -> None:
+    """Show the server's log."""
+    from undercast.commands import showing
+
+    showing.logs(data, follow, lines)
+
+
+@app.command()
+def reset(
+    data: Data = None, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+) -> None:
+    """Empty the first account: every function, server, log and role in it goes."""
+    from undercast.commands import asking
+
+    if not yes and sys.stdin.isatty():
+        typer.confirm("Delete everything in the account?", abort=True)
+    asking.reset(data)
+
+
+@app.command()
+def doctor(data: Data = None) -> None:
+    """Look at this machine: what is there, what is missing, what to do."""
+    from undercast.commands import checking
+
+    raise typer.Exit(checking.doctor(data))
+
+
+@app.command()
+def setup(
+    data: Data = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Undo it: instances and images go.")] = False,
+) -> None:
+    """Set this machine up for servers (Incus, a storage pool, the default image). Needs root."""
+    from undercast.commands import preparing
+
+    preparing.setup(data, remove)
+
+
+@app.command()
+def demo(data: Data = None) -> None:
+    """Play the tutorial on the running cloud."""
+    from undercast.commands import preparing
+
+    preparing.demo(data)
+
+
+@account.command("add")
+def account_add(
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    number: Annotated[str | None, typer.Option("--number", help="Twelve digits [random].")] = None,
+    data: Data = None,
+) -> None:
+    """Create an account and print its root key."""
+    from undercast.commands import asking
+
+    asking.add_account(data, name, number)
+
+
+@account.command("list")
+def account_list(data: Data = None) -> None:
+    """Show the accounts."""
+    from undercast.commands import asking
+
+    asking.list_accounts(data)
+
+
+@image.command("list")
+def image_list(data: Data = None) -> None:
+    """Show the images."""
+    from undercast.commands import preparing
+
+    preparing.list_images(data)
+
+
+@image.command("add")
+def image_add(
+    source: Annotated[str, typer.Argument(help="images:debian/13, or a file.")],
+    alias: Annotated[str | None, typer.Option("--alias", help="What to call it.")] = None,
+    metadata: Annotated[
+        Path | None, typer.Option("--metadata", help="The image's metadata tarball, for a file.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Add an image from a remote, or from a root file system with its metadata."""
+    from undercast.commands import preparing
+
+    preparing.add_image(data, source, alias, metadata)
+
+
+@image.command("remove")
+def image_remove(
+    name: Annotated[str, typer.Argument(help="Alias, fingerprint or ami-... id.")], data: Data = None
+) -> None:
+    """Remove an image."""
+    from undercast.commands import preparing
+
+    preparing.remove_image(data, name)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,8 @@ class Internal:
             return _json(200, {"status": "running", "version": __version__, "services": self._cloud.health()})
         if path == "/_undercast/reset" and request.method == "POST":
             return await self._reset(request)
-        if path == "/_undercast/accounts" and request.method == "POST":
-            return self._create_account(request)
+        if path == "/_undercast/accounts" and request.method in ("GET", "POST"):
+            return await self._accounts(request)
         if path.startswith("/_undercast"):
             return _json(404, {"message": f"There is nothing at {request.path}"})
         if request.method in ("GET", "HEAD") and (path.startswith("/console") or _is_browser(request)):
@@ -60,13 +61,19 @@ class Internal:
         await self._cloud.reset(caller.account)
         return _json(200, {"account": caller.account, "status": "empty"})
 
-    def _create_account(self, request: Request) -> Response:
+    async def _accounts(self, request: Request) -> Response:
         caller = self._caller(request)
         if isinstance(caller, Response):
             return caller
         first = self._cloud.settings.account
         if caller.principal_arn != f"arn:aws:iam::{first}:root":
-            return _json(403, {"message": f"Only the root of account {first} may create accounts"})
+            return _json(403, {"message": f"Only the root of account {first} may see and create accounts"})
+        if request.method == "GET":
+            known = await asyncio.to_thread(self._cloud.iam.accounts)
+            return _json(200, {"accounts": [{"account": number, "name": name} for number, name in known]})
+        return await asyncio.to_thread(self._create_account, request)
+
+    def _create_account(self, request: Request) -> Response:
         try:
             asked = orjson.loads(request.body or b"{}")
             name, number = str(asked.get("name", "")), asked.get("account")

@@ -1,0 +1,98 @@
+"""`undercast setup`, `image` and `demo`: what needs the machine itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from rich.table import Table
+
+from undercast.commands.speaking import err, fail, out, settings
+from undercast.machines.errors import MachineError
+from undercast.machines.images.library import Images
+
+T = TypeVar("T")
+
+
+def setup(data: Path | None, remove: bool) -> None:
+    """Set the machine up for servers, or undo that."""
+    from undercast.machines import setup as steps
+    from undercast.machines.setup.progress import ConsoleProgress
+
+    try:
+        (steps.undo if remove else steps.run)(settings(data=data), ConsoleProgress(err))
+    except MachineError as error:
+        fail(str(error), "Run it again once that is put right; what is done already is not done twice.")
+    out.print(
+        "This machine is set up for servers." if not remove else "Servers are removed from this machine."
+    )
+
+
+def demo(data: Path | None) -> None:
+    """Play the tutorial."""
+    from undercast import demo as tutorial
+
+    run: Callable[[Path | None], int] | None = getattr(tutorial, "run", None)
+    if run is None:
+        fail("this installation has no demo", "Run `make demo` in a checkout.")
+    if code := run(settings(data=data).data):
+        fail("the demo did not go through", code=code)
+
+
+def _with_images(data: Path | None, work: Callable[[Images], Awaitable[T]]) -> T:
+    from undercast.machines.machines import Machines
+
+    async def run() -> T:
+        machines = Machines(settings(data=data))
+        await machines.start()
+        try:
+            capability = machines.capability()
+            if not capability.available:
+                fail(f"servers do not run here: {capability.reason}", "Set them up with: undercast setup")
+            return await work(machines.images)
+        finally:
+            await machines.close()
+
+    try:
+        return asyncio.run(run())
+    except MachineError as error:
+        fail(str(error))
+
+
+def list_images(data: Path | None) -> None:
+    """Show the images."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("AMI", "Alias", "Fingerprint", "Size", "Description"):
+        table.add_column(heading, overflow="fold")
+    for one in _with_images(data, lambda images: images.list()):
+        size = f"{one.size_bytes / 1e6:.0f} MB"
+        table.add_row(one.ami_id, ", ".join(one.aliases), one.fingerprint[:12], size, one.description)
+    out.print(table)
+
+
+def add_image(data: Path | None, source: str, alias: str | None, metadata: Path | None) -> None:
+    """Add an image from a remote, or from its two files."""
+    file = Path(source)
+    if file.exists() and (metadata is None or alias is None):
+        fail("an image from a file needs --metadata FILE and --alias NAME as well")
+
+    async def add(images: Images) -> str:
+        if file.exists() and metadata is not None and alias is not None:
+            return (await images.add(metadata, file, alias)).ami_id
+        return (await images.copy_remote(source, alias)).ami_id
+
+    with err.status(f"Adding {source} ..."):
+        made = _with_images(data, add)
+    out.print(f"Added as {made}.")
+
+
+def remove_image(data: Path | None, name: str) -> None:
+    """Remove an image."""
+
+    async def remove(images: Images) -> None:
+        await images.delete((await images.resolve(name)).fingerprint)
+
+    _with_images(data, remove)
+    out.print(f"Removed {name}.")
