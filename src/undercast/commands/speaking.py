@@ -35,7 +35,7 @@ def _plain(text: str) -> str:
 
 
 def settings(**flags: Any) -> Settings:
-    """The settings in force, flags that are None left aside. Leaves with an explanation when they are wrong."""
+    """The settings in force, flags that are None left aside. Leaves, explaining, when they are wrong."""
     given = {name: value for name, value in flags.items() if value is not None}
     if "data" in given:
         given["data"] = Path(given["data"]).absolute()

@@ -68,6 +68,7 @@ def detached(settings: Settings, arguments: list[str]) -> None:
     reading, writing = os.pipe()
     began = time.monotonic()
     with log_file(settings.data).open("ab") as log:
+        earlier = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "undercast", "up", *arguments, "--ready-fd", str(writing)],
             stdin=subprocess.DEVNULL,
@@ -83,8 +84,13 @@ def detached(settings: Settings, arguments: list[str]) -> None:
     if said != "ready":
         process.kill()
         process.wait(5)
-        tail = "\n".join(_tail(log_file(settings.data), 8))
-        fail(said or f"the server ended at its start (status {process.returncode})", f"Its log says:\n{tail}")
+        with log_file(settings.data).open("rb") as told:
+            told.seek(earlier)
+            tail = told.read().decode(errors="replace").splitlines()[-8:]
+        fail(
+            said or f"the server ended at its start (status {process.returncode})",
+            "\n".join(["Its log says:", *tail]) if tail else "",
+        )
     server = running.read(settings.data)
     if server is None:
         fail("the server ended right after its start", f"See {log_file(settings.data)}", FAILED)
@@ -146,13 +152,6 @@ def _write_profile(server: running.Running) -> None:
         aws_profile.write(server)
     except OSError as error:
         logging.getLogger("undercast").warning("the AWS profile could not be written: %s", error)
-
-
-def _tail(path: Path, lines: int) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()[-lines:]
-    except OSError:
-        return []
 
 
 def summary(server: running.Running, settings: Settings, took: float | None = None) -> None:
