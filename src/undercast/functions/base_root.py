@@ -1,8 +1,8 @@
 """The root file system that environments of one runtime share: which parts of this machine they may see.
 
-/usr (with /lib, /bin and the rest that point into it), the interpreter, certificates, the runtime client. Of /etc a
-minimal set of files made for the purpose. Nothing of /root, /home, /var, /srv or the data folder is there to be read.
-`inside/launch.py` carries the plan out.
+/usr (with /lib, /bin and the rest that point into it), the interpreter, certificates, the runtime client. Of
+/etc a minimal set of files made for the purpose. Nothing of /root, /home, /var, /srv or the data folder is
+there to be read. `inside/launch.py` carries the plan out.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 # Read-only for the environment anyway (not its owner); these also disclose something of the host.
 _MASKED = (
     "acpi", "asound", "bus", "cmdline", "config.gz", "driver", "fs", "interrupts", "iomem", "ioports", "irq",
-    "kallsyms", "kcore", "key-users", "keys", "kmsg", "latency_stats", "modules", "sched_debug", "schedstat", "scsi",
+    "kallsyms", "kcore", "key-users", "keys", "kmsg", "latency_stats", "modules", "sched_debug", "schedstat",
+    "scsi",
     "slabinfo", "swaps", "sysrq-trigger", "sysvipc", "timer_list", "vmallocinfo",
 )  # fmt: skip
 
-# A library directory that is missing when the zygote starts would never be searched again by ld.so, so the places
-# where functions bring theirs exist from the beginning, below the mount points.
+# A library directory that is missing when the zygote starts would never be searched again by ld.so, so the
+# places where functions bring theirs exist from the beginning, below the mount points.
 _DIRECTORIES = ("/proc", "/tmp", "/var/task/lib", "/opt/lib", "/var/empty", "/var/runtime", "/etc")
 _TOP_LEVEL = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 _CERTIFICATES = (
@@ -34,7 +35,8 @@ _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"
 
 def masked_paths(proc: Path = Path("/proc")) -> tuple[list[str], list[str]]:
     """Files and directories of /proc to cover: those of the list that exist and that anyone may read."""
-    files, directories = [], []
+    files: list[str] = []
+    directories: list[str] = []
     for name in _MASKED:
         path = proc / name
         try:
@@ -49,7 +51,7 @@ def masked_paths(proc: Path = Path("/proc")) -> tuple[list[str], list[str]]:
 def nameservers(
     resolv_conf: Iterable[Path] = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")),
 ) -> str:
-    """resolv.conf for environments: the first file of the host that names a server beyond its own loopback."""
+    """resolv.conf for environments: the host's first that names a server beyond its own loopback."""
     for path in resolv_conf:
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -81,7 +83,7 @@ def _etc(users: range) -> dict[str, str]:
         "/etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost\n",
         "/etc/hostname": "localhost\n",
         "/etc/resolv.conf": nameservers(),
-        "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+        "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n",
     }
     for name in ("mime.types", "protocols", "services", "os-release", "gai.conf"):
         path = Path("/etc") / name
@@ -117,9 +119,9 @@ def plan(
 ) -> dict[str, Any]:
     """What launch.py is to build and to start.
 
-    `inside` is the package shown as /var/rapid/undercast_inside, `client` the runtime client's directory shown as
-    /var/runtime, `prefix` the interpreter's installation if it lies outside /usr (shown under its own name, and as
-    /var/lang, its name on AWS).
+    `inside` is the package shown as /var/rapid/undercast_inside, `client` the runtime client's directory
+    shown as /var/runtime, `prefix` the interpreter's installation if it lies outside /usr (shown under its
+    own name, and as /var/lang, its name on AWS).
     """
     binds = {"/usr": "/usr", "/var/rapid/undercast_inside": str(inside)}
     links: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """What an environment needs from the kernel that takes time to make: user, cgroups, network, /tmp.
 
-A cell is made ahead by a thread of its own, kept in a small pool and used once. Making one is a millisecond or two
-of system calls, during which the thread holds no lock that the event loop waits for.
+A cell is made ahead by a thread of its own, kept in a small pool and used once. Making one is a millisecond
+or two of system calls, during which the thread holds no lock that the event loop waits for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Control groups of environments: memory, CPU share, number of processes, freezing. Versions 1, 2 and mixtures.
+"""Control groups of environments: memory, CPU share, number of processes, freezing. Versions 1, 2 and
+mixtures.
 
-Every environment gets a group `undercast-HOST/NUMBER` in each hierarchy that carries a controller it needs. Sources:
-Documentation/admin-guide/cgroup-v1/{memory,freezer-subsystem}.rst and cgroup-v2.rst of the kernel.
+Every environment gets a group `undercast-HOST/NUMBER` in each hierarchy that carries a controller it needs.
+Sources: Documentation/admin-guide/cgroup-v1/{memory,freezer-subsystem}.rst and cgroup-v2.rst of the kernel.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ class CgroupsMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the controllers are mounted. `freezer` is a version 1 mount, or None: cgroup.freeze of `unified`."""
+    """Where the controllers are mounted.
+
+    `freezer` is a version 1 mount, or None: cgroup.freeze of `unified`.
+    """
 
     version1: dict[str, Path]
     unified: Path | None
@@ -127,8 +131,8 @@ class Cgroup:
     def join_descriptors(self) -> dict[str, int]:
         """Files a process writes "0" to in order to join, to be closed afterwards.
 
-        In version 1 that is `tasks`: a single thread that moves itself needs no lock over all forks of the machine
-        (kernel/cgroup/cgroup.c, cgroup_procs_write_start), which would cost milliseconds.
+        In version 1 that is `tasks`: a single thread that moves itself needs no lock over all forks of the
+        machine (kernel/cgroup/cgroup.c, cgroup_procs_write_start), which would cost milliseconds.
         """
         found: dict[str, int] = {}
         for number, mount in enumerate(self.layout.mounts()):
@@ -240,7 +244,7 @@ class Cgroups:
                 raise CgroupsMissing(f"cannot make cgroups under {mount}: {error.strerror}") from error
 
     def _delegate(self, unified: Path) -> None:
-        """Lets the children of the parent group have the controllers (cgroup-v2.rst, "Controlling Controllers")."""
+        """Lets the children have the controllers (cgroup-v2.rst, "Controlling Controllers")."""
         wanted = [name for name in _WANTED if name not in self.layout.version1]
         if not wanted:
             return

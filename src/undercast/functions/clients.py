@@ -1,7 +1,7 @@
 """AWS's runtime interface clients (and boto3), installed once per interpreter version into a cache.
 
-Shown inside as /var/runtime. For the server's own Python version its own copies are linked; for others pip and npm
-fetch them on first use, which takes some seconds.
+Shown inside as /var/runtime. For the server's own Python version its own copies are linked; for others pip
+and npm fetch them on first use, which takes some seconds.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """The network of one environment: a namespace, a cable to the host, one address, two listeners inside.
 
-Environments have addresses of a block that belongs to this server alone. Each is alone on its cable: the other end is
-a gateway with a link-local address that exists only as a permanent neighbour entry, so no address of the host is
-spent and none can be asked for. What may be reached through it is decided by `packet_filter.py`.
+Environments have addresses of a block that belongs to this server alone. Each is alone on its cable: the
+other end is a gateway with a link-local address that exists only as a permanent neighbour entry, so no
+address of the host is spent and none can be asked for. What may be reached through it is decided by
+`packet_filter.py`.
 
-A namespace is held by descriptors only. When the last is closed and the last process inside has ended, the kernel
-removes it with the cable and its routes: nothing can be left behind.
+A namespace is held by descriptors only. When the last is closed and the last process inside has ended, the
+kernel removes it with the cable and its routes: nothing can be left behind.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Network:
 
 
 class AddressBlock:
-    """A part of SPACE that no other server on this machine uses, held by a lock for as long as this process lives."""
+    """A part of SPACE that no other server on this machine uses, held by a lock while this process lives."""
 
     def __init__(self, host_id: str, directory: Path = Path("/run/undercast")) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -98,7 +99,10 @@ def _listen(address: tuple[str, int]) -> socket.socket:
 
 
 class Networks:
-    """Makes networks. One thread at a time: making one moves the calling thread to another namespace and back."""
+    """Makes networks.
+
+    One thread at a time: making one moves the calling thread to another namespace and back.
+    """
 
     def __init__(self, host_id: str, block: AddressBlock | None) -> None:
         self._prefix = interface_prefix(host_id)

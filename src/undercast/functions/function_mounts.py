@@ -1,7 +1,7 @@
 """What a function brings, as mounts that have no place yet: its code and its layers.
 
-Detached mounts (open_tree(2)) are descriptors. They are handed to the environment, which attaches them in its own
-mount namespace; it needs no name for where they came from and sees nothing else of that place.
+Detached mounts (open_tree(2)) are descriptors. They are handed to the environment, which attaches them in its
+own mount namespace; it needs no name for where they came from and sees nothing else of that place.
 """
 
 from __future__ import annotations

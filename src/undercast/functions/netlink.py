@@ -1,7 +1,7 @@
 """The few rtnetlink messages that give an environment its network, packed by hand.
 
-A library that speaks all of netlink takes longer for these than the rest of a cold start. Sources: rtnetlink(7),
-netlink(7), linux/if_link.h, linux/veth.h, linux/neighbour.h.
+A library that speaks all of netlink takes longer for these than the rest of a cold start. Sources:
+rtnetlink(7), netlink(7), linux/if_link.h, linux/veth.h, linux/neighbour.h.
 """
 
 from __future__ import annotations
@@ -142,7 +142,10 @@ class Netlink:
         return socket.if_nametoindex(name)
 
     def send(self, *messages: tuple[int, bytes]) -> None:
-        """Sends requests in one go and waits for every acknowledgement. Raises OSError as the kernel answers."""
+        """Sends requests in one go and waits for every acknowledgement.
+
+        Raises OSError as the kernel answers.
+        """
         packed = []
         for kind_and_flags, body in messages:
             self._sequence += 1

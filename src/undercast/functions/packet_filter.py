@@ -1,10 +1,11 @@
-"""What environments may reach: the internet and the networks around this machine, and nothing of the machine itself.
+"""What environments may reach: the internet and the networks around this machine, and nothing of the machine
+itself.
 
-One nftables table per server, named by its host id, with rules over the names of interfaces: nothing has to change
-when an environment comes or goes. Everything from an environment to an address of this host is dropped on the way in
-(the listeners of an environment are in its own network), everything to another environment, to link-local addresses
-(instance metadata) and with a borrowed source address on the way through. Answers come back only to connections that
-an environment opened.
+One nftables table per server, named by its host id, with rules over the names of interfaces: nothing has to
+change when an environment comes or goes. Everything from an environment to an address of this host is dropped
+on the way in (the listeners of an environment are in its own network), everything to another environment, to
+link-local addresses (instance metadata) and with a borrowed source address on the way through. Answers come
+back only to connections that an environment opened.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ def _nft(arguments: list[str], text: str | None = None) -> None:
 
 
 def apply(host_id: str, block: IPv4Network) -> None:
-    """Sets the table and lets the host forward. Raises FilterUnavailable; then no environment may have a cable."""
+    """Sets the table and lets the host forward.
+
+    Raises FilterUnavailable; then no environment may have a cable.
+    """
     _nft(["-f", "-"], ruleset(host_id, block))
     try:
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")

@@ -1,7 +1,8 @@
 """Which of AWS's runtimes this machine can run, and with what.
 
-Python: every python3.N found in the usual places; a version that is not there runs on the nearest newer one. Node.js:
-the node on the PATH, with the same rule. provided.*: nothing is needed. Everything else is refused by name.
+Python: every python3.N found in the usual places; a version that is not there runs on the nearest newer one.
+Node.js: the node on the PATH, with the same rule. provided.*: nothing is needed. Everything else is refused
+by name.
 """
 
 from __future__ import annotations
@@ -77,7 +78,10 @@ async def _output(*argv: str) -> str:
 
 
 class Runtimes:
-    """The runtimes of this machine. Found at once; what takes time is asked when a runtime is first prepared."""
+    """The runtimes of this machine.
+
+    Found at once; what takes time is asked when a runtime is first prepared.
+    """
 
     def __init__(self, cache: Path, *, fallback: bool = True) -> None:
         self._cache = cache
@@ -103,7 +107,10 @@ class Runtimes:
         return runtime
 
     async def prepare(self, name: str) -> tuple[Runtime, Path | None]:
-        """The runtime with its details, and the directory of its client, installed if need be. Raises SandboxError."""
+        """The runtime with its details, and the directory of its client, installed if need be.
+
+        Raises SandboxError.
+        """
         if (known := self._prepared.get(name)) is not None:
             return known
         async with self._locks.setdefault(name, asyncio.Lock()):
@@ -118,7 +125,7 @@ class Runtimes:
         if runtime.zygote:
             version, prefix = (await _output(interpreter, "-S", "-c", _ASK)).splitlines()
             client = await clients.for_python(self._cache, runtime.interpreter, version)
-            argv = (interpreter, "-S", "-m", "awslambdaric")
+            argv: tuple[str, ...] = (interpreter, "-S", "-m", "awslambdaric")
             full = replace(runtime, version=version, prefix=_outside_usr(Path(prefix)), argv=argv)
         else:
             version = (await _output(interpreter, "--version")).strip().lstrip("v")

@@ -1,7 +1,7 @@
 """Execution environments: isolated process trees, made in milliseconds and used by one function version each.
 
-A `Sandbox` is single-use: destroying it takes every process, its network, its /tmp and its user's traces away. What
-makes it safe happens in `inside/init.py`; `sandboxes.py` makes them.
+A `Sandbox` is single-use: destroying it takes every process, its network, its /tmp and its user's traces
+away. What makes it safe happens in `inside/init.py`; `sandboxes.py` makes them.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Sandbox:
             raise SandboxError("the environment did not start in time") from None
 
     async def bind(self, spec: SandboxSpec) -> None:
-        """Gives the waiting main process its function; returns without waiting for it, but with `hold`, when the
-        function's files are in place. Raises OSError, SandboxError."""
+        """Gives the waiting main process its function; returns without waiting for it, but with `hold`, when
+        the function's files are in place. Raises OSError, SandboxError."""
         if spec.argv is not None and self.channel is not None:
             self.channel.close()
             self.channel = None
@@ -184,11 +184,11 @@ class Sandbox:
 
     async def _until_dead(self) -> None:
         """A pidfd becomes readable when process 1, and so every process of its namespace, has ended."""
-        dead = self._loop.create_future()
-        self._loop.add_reader(self._pidfd, lambda: dead.done() or dead.set_result(None))
+        dead = asyncio.Event()
+        self._loop.add_reader(self._pidfd, dead.set)
         try:
             async with asyncio.timeout(END_LIMIT_S):
-                await dead
+                await dead.wait()
         except TimeoutError:
             log.error("environment %d does not end", self.cell.number)
         finally:

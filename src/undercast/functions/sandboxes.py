@@ -80,8 +80,8 @@ class Sandboxes:
         self.capability = Capability(False, "functions have not been started")
 
     async def start(self) -> None:
-        """Removes what an earlier run left and prepares the first environments. Never raises for what the machine
-        lacks: `capability` then says so, and `create` refuses with the same words."""
+        """Removes what an earlier run left and prepares the first environments. Never raises for what the
+        machine lacks: `capability` then says so, and `create` refuses with the same words."""
         if os.geteuid() != 0:
             self.capability = Capability(
                 False, "functions need root: run undercast as root (sudo undercast up)"
@@ -163,7 +163,10 @@ class Sandboxes:
         return None
 
     async def _make(self, kind: _Kind, cells: Cells) -> Sandbox:
-        """An environment without a function yet. Raises SandboxError, OSError, NoAddresses, DisksUnavailable."""
+        """An environment without a function yet.
+
+        Raises SandboxError, OSError, NoAddresses, DisksUnavailable.
+        """
         zygote, tmp_mb = kind
         cell = await cells.take(tmp_mb)
         with contextlib.ExitStack() as undo, contextlib.ExitStack() as handed:

@@ -1,11 +1,12 @@
-"""The system calls an environment may not make: a filter built once by the server, installed by each environment.
+"""The system calls an environment may not make: a filter built once by the server, installed by each
+environment.
 
-At least as strict as Docker's default profile with no capabilities: everything that profile withholds is withheld
-here, and what the kernel adds after `LAST_KNOWN` does not exist. Refused calls fail with EPERM, as Docker's do,
-except those that libraries probe and replace (clone3, io_uring), which fail with ENOSYS.
+At least as strict as Docker's default profile with no capabilities: everything that profile withholds is
+withheld here, and what the kernel adds after `LAST_KNOWN` does not exist. Refused calls fail with EPERM, as
+Docker's do, except those that libraries probe and replace (clone3, io_uring), which fail with ENOSYS.
 
-Sources: seccomp(2), linux/filter.h, linux/seccomp.h, moby/profiles/seccomp/default.json. The program is a binary
-search over call numbers, so that the kernel's look-ahead over all numbers at installation stays short.
+Sources: seccomp(2), linux/filter.h, linux/seccomp.h, moby/profiles/seccomp/default.json. The program is a
+binary search over call numbers, so that the kernel's look-ahead over all numbers at installation stays short.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def _answer(value: int) -> _Instruction:
 
 
 def _argument(index: int) -> _Instruction:
-    """Loads the low 32 bits; the calls examined here take int arguments, of which the kernel reads no more."""
+    """Loads the low 32 bits; the calls examined here take int arguments, of which no more is read."""
     return _load(16 + 8 * index)
 
 

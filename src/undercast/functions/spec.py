@@ -64,8 +64,9 @@ class Runtime:
     missing: str | None = None
     """Why the runtime cannot be used on this machine and what to do about it, else None."""
     argv: tuple[str, ...] = ()
-    """Command that starts the runtime client in an environment that executes; the handler is its last argument,
-    to be appended. For provided.* the function's own bootstrap: /var/task/bootstrap or /opt/bootstrap."""
+    """Command that starts the runtime client in an environment that executes; the handler is its last
+    argument, to be appended. For provided.* the function's own bootstrap: /var/task/bootstrap or
+    /opt/bootstrap."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """/tmp of environments: a file system of its own for each, of exactly the configured size.
 
-An ext4 image in an unlinked file, on a loop device that clears itself, mounted without a place in any file system
-tree: the descriptor is all there is, so closing it (or dying) takes everything away. A tmpfs would be simpler but
-counts as the function's memory. Images are copied from a template made once per size, of which only some hundred
-kilobytes are not holes.
+An ext4 image in an unlinked file, on a loop device that clears itself, mounted without a place in any file
+system tree: the descriptor is all there is, so closing it (or dying) takes everything away. A tmpfs would be
+simpler but counts as the function's memory. Images are copied from a template made once per size, of which
+only some hundred kilobytes are not holes.
 
 Sources: loop(4), linux/loop.h, fsopen(2), mke2fs(8).
 """
@@ -99,7 +99,8 @@ class TmpDisks:
             os.ftruncate(file.fileno(), megabytes << 20)
             subprocess.run(
                 [
-                    program, "-q", "-F", "-b", "4096", "-m", "0", "-I", "256", "-N", str(max(2048, megabytes * 32)),
+                    program, "-q", "-F", "-b", "4096", "-m", "0", "-I", "256",
+                    "-N", str(max(2048, megabytes * 32)),
                     "-O", "^has_journal,^resize_inode,^orphan_file,uninit_bg",
                     "-E", "lazy_itable_init=1,nodiscard", file.name,
                 ],

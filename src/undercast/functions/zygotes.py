@@ -29,8 +29,8 @@ LIMITS = {
     "RLIMIT_MSGQUEUE": 0,
 }
 
-# What every process of an environment starts from, as on AWS; the function's own variables replace it. ld.so reads
-# LD_LIBRARY_PATH once, when the zygote starts.
+# What every process of an environment starts from, as on AWS; the function's own variables replace it. ld.so
+# reads LD_LIBRARY_PATH once, when the zygote starts.
 BASE_ENV = {
     "LANG": "en_US.UTF-8",
     "TZ": ":UTC",
@@ -39,6 +39,7 @@ BASE_ENV = {
     "/var/task:/var/task/lib:/opt/lib",
 }
 
+_LAUNCH = "import sys; sys.path.append(sys.argv[1]); from inside import launch; launch.main()"
 _START = (
     "import sys; sys.path[:] = ['/var/rapid', '/var/runtime'] + [p for p in sys.path if p];"
     "from undercast_inside import zygote; zygote.main()"
@@ -46,7 +47,10 @@ _START = (
 
 
 def send(channel: socket.socket, message: Mapping[str, Any], fds: Mapping[str, int]) -> None:
-    """One message with descriptors (see inside/messages.py). Raises BlockingIOError when the socket is full."""
+    """One message with descriptors (see inside/messages.py).
+
+    Raises BlockingIOError when the socket is full.
+    """
     data = json.dumps({**message, "fds": list(fds)}).encode()
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds.values()))] if fds else []
     channel.sendmsg([data], rights)
@@ -54,10 +58,10 @@ def send(channel: socket.socket, message: Mapping[str, Any], fds: Mapping[str, i
 
 async def _writable(channel: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_writer(channel, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_writer(channel, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_writer(channel)
 
@@ -110,9 +114,9 @@ class Zygote:
             prefix=prefix,
             client=client,
         )
-        with open(log_file, "ab") as output:
+        with log_file.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(INSIDE / "launch.py"), str(plan_read)],
+                [sys.executable, "-I", "-S", "-c", _LAUNCH, str(INSIDE.parent), str(plan_read)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

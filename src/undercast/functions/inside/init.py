@@ -1,12 +1,13 @@
 """The two first processes of an environment, from the fork to the function's first line.
 
-Process 1 closes the world behind itself, forks the main process, gives up every privilege and goes on as an ordinary
-process that the function can neither see, signal nor trace: it starts extensions when the server asks, reaps what is
-orphaned and reports how processes ended. When it ends, or the server does, the kernel ends everything in the
-environment.
+Process 1 closes the world behind itself, forks the main process, gives up every privilege and goes on as an
+ordinary process that the function can neither see, signal nor trace: it starts extensions when the server
+asks, reaps what is orphaned and reports how processes ended. When it ends, or the server does, the kernel
+ends everything in the environment.
 
-The main process waits for its function. All that took time is then behind it: it attaches code and layers, gives up
-every privilege and becomes the runtime. Until that moment nothing of any function has been near either process.
+The main process waits for its function. All that took time is then behind it: it attaches code and layers,
+gives up every privilege and becomes the runtime. Until that moment nothing of any function has been near
+either process.
 
 Process 1 and the server, over the control socket (SOCK_SEQPACKET, JSON):
     {"ready": true} or {"error": TEXT} once, then {"exit": ID, "status": S} or {"exit": ID, "signal": N};
@@ -15,6 +16,8 @@ The main process and the server, over the binding socket:
     {"argv": [...] or null, "env": {...}, "hold": BOOL, "fds": ["code", "layers"]}; with "hold" it answers
     {"bound": true} when all is in place and starts with the next message.
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -28,12 +31,16 @@ import time
 from . import kernel
 from .messages import receive
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
 _PROC_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 _MAIN = 0
 
 
-def _enter(settings, request):
+def _enter(settings: dict[str, Any], request: dict[str, Any]) -> None:
     """Own cgroup, network, mounts and limits."""
     fds = request["fds"]
     for name in fds:
@@ -56,7 +63,7 @@ def _enter(settings, request):
         os.close(fds.pop(name))
 
 
-def _surrender(settings, user):
+def _surrender(settings: dict[str, Any], user: int) -> None:
     """From here on: an ordinary user without any privilege, for good."""
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
@@ -66,8 +73,8 @@ def _surrender(settings, user):
     kernel.install_filter(settings["filter"])
 
 
-def _detach(stdout, keep):
-    """In a forked child: its own session and output, no descriptor but those in `keep`, which become 3, 4, ..."""
+def _detach(stdout: int, keep: list[int]) -> None:
+    """In a forked child: its own session and output, no descriptor but those to `keep`, as 3, 4, ..."""
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -82,7 +89,7 @@ def _detach(stdout, keep):
     )  # requests carry few descriptors and init opens three, so none lies above
 
 
-def _execute(argv, env):
+def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
     """Does not return. 127 and 126 are what a shell answers, and AWS's error texts expect."""
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     os.chdir("/var/task")
@@ -91,11 +98,11 @@ def _execute(argv, env):
     try:
         os.execvpe(argv[0], argv, env)
     except OSError as error:
-        os.write(2, "{}: {}\n".format(argv[0], error.strerror).encode())
+        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _run_client(bootstrap, channel, env):
+def _run_client(bootstrap: Any, channel: int, env: dict[str, str]) -> None:
     """The runtime client that the zygote had already imported. Does not return."""
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     os.chdir("/var/task")
@@ -109,7 +116,7 @@ def _run_client(bootstrap, channel, env):
     bootstrap.run(socket.socket(fileno=channel))
 
 
-def _main(settings, request, bootstrap):
+def _main(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> None:
     """The main process: waits for its function and becomes it. Does not return."""
     fds = request["fds"]
     keep = [fds["bind"], fds["channel"]] if "channel" in fds else [fds["bind"]]
@@ -137,22 +144,22 @@ def _main(settings, request, bootstrap):
 class _House:
     """What process 1 keeps: the control socket, the log pipe and the processes the server asked for."""
 
-    def __init__(self, control, stdout):
+    def __init__(self, control: socket.socket, stdout: int) -> None:
         self.control = control
         self.stdout = stdout
-        self.started = {}
+        self.started: dict[int, int] = {}
 
-    def tell(self, **message):
+    def tell(self, **message: object) -> None:
         try:
             self.control.send(json.dumps(message).encode())
         except OSError:
             os._exit(0)
 
-    def spawn(self, identity, argv, env):
+    def spawn(self, identity: int, argv: list[str], env: dict[str, str]) -> None:
         try:
             pid = kernel.fork()
         except OSError as error:  # the limit of processes or of memory
-            os.write(self.stdout, "{}: {}\n".format(argv[0], error.strerror).encode())
+            os.write(self.stdout, f"{argv[0]}: {error.strerror}\n".encode())
             self.tell(exit=identity, status=126)
             return
         if pid:
@@ -164,7 +171,7 @@ class _House:
         finally:
             os._exit(1)
 
-    def reap(self):
+    def reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -180,7 +187,7 @@ class _House:
             else:
                 self.tell(exit=identity, status=os.WEXITSTATUS(status))
 
-    def keep(self, wake):
+    def keep(self, wake: int) -> NoReturn:
         """Until the end."""
         poll = select.poll()
         poll.register(self.control, select.POLLIN)
@@ -197,7 +204,7 @@ class _House:
                 self.spawn(order["spawn"], order["argv"], order["env"])
 
 
-def run(settings, request, bootstrap):
+def run(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> None:
     """In the zygote's child, process 1 of a new pid namespace. Does not return."""
     fds = request["fds"]
     house = _House(socket.socket(fileno=fds.pop("control")), fds["stdout"])
@@ -214,7 +221,7 @@ def run(settings, request, bootstrap):
             try:
                 _main(settings, request, bootstrap)
             except Exception as error:
-                os.write(2, "the environment could not be set up: {!r}\n".format(error).encode())
+                os.write(2, f"the environment could not be set up: {error!r}\n".encode())
             finally:
                 os._exit(1)
         house.started[pid] = _MAIN
@@ -225,6 +232,6 @@ def run(settings, request, bootstrap):
         house.tell(ready=True)
         house.keep(wake_read)
     except BaseException as error:
-        house.tell(error="{}: {}".format(type(error).__name__, error))
+        house.tell(error=f"{type(error).__name__}: {error}")
     finally:
         os._exit(1)

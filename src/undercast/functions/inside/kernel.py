@@ -1,13 +1,19 @@
 """The system calls that namespaces, mounts and privileges need, straight through libc.
 
 Stand-alone and quick to import: it is loaded by the server and, under the function's own interpreter (3.8 and
-newer), by every zygote. Names and constants are those of the manual pages; each function raises OSError with the
-errno of the call it is named for.
+newer), by every zygote. Names and constants are those of the manual pages; each function raises OSError with
+the errno of the call it is named for.
 """
+
+from __future__ import annotations
 
 import ctypes
 import os
 from ctypes import c_char_p, c_int, c_long, c_ulong, c_void_p
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # clone(2), unshare(2), setns(2)
 CLONE_NEWNS = 0x00020000
@@ -77,64 +83,67 @@ _libc.setns.argtypes = (c_int, c_int)
 _libc.pivot_root.argtypes = (c_char_p, c_char_p)
 
 
-def _check(result, what):
+def _check(result: int, what: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
     return result
 
 
-def _path(value):
+def _path(value: str | os.PathLike[str] | None) -> bytes | None:
     return None if value is None else os.fsencode(value)
 
 
 _libc_holding_lock = ctypes.PyDLL(None, use_errno=True)
 
 
-def fork():
+def fork() -> int:
     """fork(2) without the interpreter's at-fork functions.
 
-    They reinitialise locks, of which a single-threaded process that is doing nothing else holds none, and reseed
-    `random`, which is left to whoever runs the function; calling them copies pages and takes longer than the fork.
+    They reinitialise locks, of which a single-threaded process that is doing nothing else holds none, and
+    reseed `random`, which is left to whoever runs the function; calling them copies pages and takes longer
+    than the fork.
     """
     return _check(_libc_holding_lock.fork(), "fork")
 
 
-def unshare(flags):
+def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 
 
-def setns(descriptor, kind):
+def setns(descriptor: int, kind: int) -> None:
     _check(_libc.setns(descriptor, kind), "setns")
 
 
-def mount(source, target, kind=None, flags=0, data=None):
+def mount(
+    source: str | None, target: str, kind: str | None = None, flags: int = 0, data: str | None = None
+) -> None:
     _check(_libc.mount(_path(source), _path(target), _path(kind), flags, _path(data)), f"mount {target}")
 
 
-def umount(target, flags=MNT_DETACH):
+def umount(target: str, flags: int = MNT_DETACH) -> None:
     _check(_libc.umount2(_path(target), flags), f"umount {target}")
 
 
-def pivot_root(new_root, put_old):
+def pivot_root(new_root: str, put_old: str) -> None:
     _check(_libc.pivot_root(_path(new_root), _path(put_old)), "pivot_root")
 
 
-def prctl(option, first=0, second=0, third=0, fourth=0):
+def prctl(option: int, first: int = 0, second: int = 0, third: int = 0, fourth: int = 0) -> None:
     _check(_libc.prctl(option, first, second, third, fourth), f"prctl {option}")
 
 
-def _syscall(number, what, *arguments):
+def _syscall(number: int, what: str, *arguments: object) -> int:
     return _check(_libc.syscall(c_long(number), *arguments), what)
 
 
-def open_tree(path, recursive=False):
+def open_tree(path: str | os.PathLike[str], recursive: bool = False) -> int:
     """A detached copy of the mount at `path`, as a descriptor; it disappears with its last descriptor."""
     flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (0x8000 if recursive else 0)  # AT_RECURSIVE
     return _syscall(SYS_open_tree, f"open_tree {path}", c_int(AT_FDCWD), c_char_p(_path(path)), c_long(flags))
 
 
-def move_mount(descriptor, target):
+def move_mount(descriptor: int, target: str) -> None:
     """Attaches a detached mount at `target`."""
     _syscall(
         SYS_move_mount,
@@ -151,7 +160,7 @@ class _MountAttr(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
 
-def mount_setattr(descriptor, attributes):
+def mount_setattr(descriptor: int, attributes: int) -> None:
     """Sets attributes on a detached mount, before anyone can reach it without them."""
     wanted = _MountAttr(attributes, 0, MS_PRIVATE, 0)
     _syscall(
@@ -165,7 +174,7 @@ def mount_setattr(descriptor, attributes):
     )
 
 
-def new_mount(kind, options, attributes=0):
+def new_mount(kind: str, options: Iterable[tuple[str, str | None]], attributes: int = 0) -> int:
     """A detached mount of a new file system `kind`; options are (name, value or None for a flag)."""
     context = _syscall(SYS_fsopen, f"fsopen {kind}", c_char_p(_path(kind)), c_long(FSOPEN_CLOEXEC))
     try:
@@ -202,8 +211,11 @@ class _FilterProgram(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("filter", c_char_p)]
 
 
-def install_filter(program):
-    """Puts the calling thread under a seccomp filter, given as packed struct sock_filter. It cannot be undone."""
+def install_filter(program: bytes) -> None:
+    """Puts the calling thread under a seccomp filter, given as packed struct sock_filter.
+
+    It cannot be undone.
+    """
     wanted = _FilterProgram(len(program) // 8, program)
     _check(
         _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(wanted), 0, 0),
@@ -211,7 +223,7 @@ def install_filter(program):
     )
 
 
-def drop_capability_bounds():
+def drop_capability_bounds() -> None:
     """Nothing this process or its children execute can gain a capability again (capabilities(7))."""
     number = 0
     while _libc.prctl(PR_CAPBSET_READ, number, 0, 0, 0) >= 0:  # EINVAL after the last capability there is

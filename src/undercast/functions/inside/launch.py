@@ -1,25 +1,27 @@
 """Builds the root that all environments of a runtime share, then becomes the runtime's zygote.
 
-Started by the server's interpreter as `python -I -S launch.py PLAN`, PLAN being the number of a descriptor with the
-plan as JSON (see `base_root.py`, which writes it). Everything happens in namespaces of this process's own: no mount
+Started by the server's interpreter with the number of a descriptor that holds the plan as JSON
+(`base_root.py` writes it). Everything happens in namespaces of this process's own: no mount
 made here is ever seen by the host, and all of it is gone when the last environment is.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import stat
 import sys
 
-if __package__:
-    from . import kernel
-else:  # run as a file, before there is a package to speak of
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    import kernel
+from . import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
 
 
-def _devices(root):
+def _devices(root: str) -> None:
     """The few devices programs need, and the usual links into /proc."""
     directory = os.path.join(root, "dev")
     os.mkdir(directory, 0o755)
@@ -35,14 +37,14 @@ def _devices(root):
         os.symlink("/proc/self/" + target, os.path.join(directory, name))
 
 
-def _bind(source, target):
+def _bind(source: str, target: str) -> None:
     """Shows a directory or file of the host, read-only, without devices or set-user-ID programs."""
     kernel.mount(source, target, None, kernel.MS_BIND)
     flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount(None, target, None, flags)
 
 
-def build(root, plan):
+def build(root: str, plan: dict[str, Any]) -> None:
     """Fills the directory `root` as the plan says and makes it this process's root, read-only."""
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWNET)
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
@@ -74,14 +76,10 @@ def build(root, plan):
     os.chdir("/")
 
 
-def main():
-    with os.fdopen(int(sys.argv[1]), "rb") as file:
+def main() -> None:
+    with os.fdopen(int(sys.argv[2]), "rb") as file:
         plan = json.load(file)
     own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
     os.set_inheritable(own_pids, True)
     build(plan["root"], plan)
     os.execve(plan["argv"][0], [*plan["argv"], str(own_pids)], plan["env"])
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,11 @@
 """The process environments are forked from: one per runtime, single-threaded, with everything imported.
 
 It stands in the base root that `launch.py` built, in a network of its own with nothing in it, and holds no
-descriptor but /dev/null, its log, the socket to the server and its own pid namespace. It does nothing else than
-fork when the server says so, so a fork never inherits another environment's anything.
+descriptor but /dev/null, its log, the socket to the server and its own pid namespace. It does nothing else
+than fork when the server says so, so a fork never inherits another environment's anything.
 """
+
+from __future__ import annotations
 
 import gc
 import os
@@ -14,8 +16,12 @@ import sys
 from . import init, kernel
 from .messages import receive
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
 
-def serve(channel, own_pids, bootstrap):
+
+def serve(channel: socket.socket, own_pids: int, bootstrap: ModuleType | None) -> None:
     """Forks environments until the server goes."""
     settings = receive(channel)
     if settings is None:
@@ -39,8 +45,16 @@ def serve(channel, own_pids, bootstrap):
             os.close(number)
 
 
-def main():
-    """Arguments: descriptor of the server's socket, whether to import the runtime client, own pid namespace."""
+def _preloaded() -> ModuleType:
+    """The runtime client, with everything it needs imported."""
+    from . import bootstrap
+
+    bootstrap.preload()
+    return bootstrap
+
+
+def main() -> None:
+    """Arguments: descriptor of the server's socket, "preload" or "bare", descriptor of its pid namespace."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     own_pids = int(sys.argv[3])
     os.set_inheritable(own_pids, False)
@@ -50,14 +64,10 @@ def main():
     os.setgroups([])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # environments are reaped by the kernel
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the server
-    bootstrap = None
-    if sys.argv[2] == "preload":
-        from . import bootstrap
-
-        bootstrap.preload()
+    client = _preloaded() if sys.argv[2] == "preload" else None
     sys.path.remove("/var/rapid")
     channel.send(b"up")
     try:
-        serve(channel, own_pids, bootstrap)
+        serve(channel, own_pids, client)
     finally:
         os._exit(0)
