@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from undercast.services.base import AwsError
 from undercast.services.lambda_ import errors
@@ -17,6 +18,8 @@ from undercast.services.lambda_.model import Function, Key
 RESERVED = "ReservedFunctionConcurrentInvocationLimitExceeded"
 POOL = "ConcurrentInvocationLimitExceeded"
 
+Share = Literal["pool", "reserved", "provisioned"]  # what a running invocation counts against
+
 
 @dataclass(slots=True)
 class _Busy:
@@ -24,6 +27,7 @@ class _Busy:
 
     total: int = 0
     versions: dict[str, int] = field(default_factory=dict)
+    provisioned: dict[str, int] = field(default_factory=dict)  # those on a provisioned environment's share
 
 
 @dataclass(slots=True)
@@ -32,7 +36,7 @@ class Slot:
 
     key: Key
     version: str
-    pooled: bool
+    share: Share
 
 
 class Slots:
@@ -71,22 +75,24 @@ class Slots:
 
     def take(self, function: Function, version: str) -> Slot:
         """A slot for one invocation. Raises 429 with AWS's reason."""
-        refusal, pooled = self._check(function, version)
-        if refusal is not None:
-            raise refusal
+        share = self._check(function, version)
+        if isinstance(share, AwsError):
+            raise share
         busy = self._busy.get(function.key)
         if busy is None:
             busy = self._busy[function.key] = _Busy()
         busy.total += 1
         busy.versions[version] = busy.versions.get(version, 0) + 1
-        if pooled:
+        if share == "pool":
             place = (function.account, function.region)
             self._pool_used[place] = self._pool_used.get(place, 0) + 1
-        return Slot(function.key, version, pooled)
+        elif share == "provisioned":
+            busy.provisioned[version] = busy.provisioned.get(version, 0) + 1
+        return Slot(function.key, version, share)
 
     def free(self, function: Function, version: str) -> bool:
         """Whether `take` would succeed."""
-        return self._check(function, version)[0] is None
+        return not isinstance(self._check(function, version), AwsError)
 
     def release(self, slot: Slot) -> None:
         """Give a slot back."""
@@ -98,8 +104,10 @@ class Slots:
             busy.versions[slot.version] -= 1
         if not busy.total:
             del self._busy[slot.key]
-        if slot.pooled:
+        if slot.share == "pool":
             self._pool_used[slot.key[0], slot.key[1]] -= 1
+        elif slot.share == "provisioned":
+            busy.provisioned[slot.version] -= 1
         if self.released is not None:
             self.released(slot.key)
 
@@ -113,15 +121,17 @@ class Slots:
         busy = self._busy.get(key)
         return busy.versions.get(version, 0) if busy else 0
 
-    def _check(self, function: Function, version: str) -> tuple[AwsError | None, bool]:
+    def _check(self, function: Function, version: str) -> Share | AwsError:
+        """What one more invocation would count against, or the refusal."""
+        busy = self._busy.get(function.key)
+        ready = self._provisioned.get(function.key, {}).get(version, 0)
         if function.reserved is not None:
-            if self.running(function.key) >= function.reserved:
-                return errors.throttled(RESERVED), False
-            return None, False
-        ready = self._provisioned.get(function.key)
-        if ready and self.running_on(function.key, version) < ready.get(version, 0):
-            return None, False
+            if busy is not None and busy.total >= function.reserved or not function.reserved:
+                return errors.throttled(RESERVED)
+            return "reserved"
+        if ready and (busy.provisioned.get(version, 0) if busy is not None else 0) < ready:
+            return "provisioned"
         place = (function.account, function.region)
         if self._pool_used.get(place, 0) >= self._pool_size.get(place, self.limit):
-            return errors.throttled(POOL), True
-        return None, True
+            return errors.throttled(POOL)
+        return "pool"
