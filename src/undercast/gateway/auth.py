@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Callable
 
-from undercast.gateway import sigv4
+from undercast.gateway import chunked, sigv4
 from undercast.gateway.request import Request
 from undercast.gateway.sigv4 import Signature
 from undercast.services.base import AwsError, Caller
@@ -75,6 +75,13 @@ _ANSWERS: dict[str, dict[str, _Answer]] = {
             403,
         ),
     },
+    "malformed": {
+        "query": ("MalformedInput", None, 400),
+        "json": ("SerializationException", None, 400),
+        "rest": ("SerializationException", None, 400),
+        "ec2": ("MalformedInput", None, 400),
+        "s3": ("IncompleteBody", None, 400),
+    },
     "expired": {
         "query": ("ExpiredToken", "The security token included in the request is expired", 403),
         "json": ("ExpiredTokenException", "The security token included in the request is expired", 400),
@@ -122,6 +129,7 @@ class Authenticator:
     def caller(self, request: Request, signature: Signature | None) -> Caller:
         """Who sent the request. Raises `Refused`."""
         if not self._enabled:
+            _unpack(request, None, None)
             return self._trusted(signature)
         if signature is None:
             raise Refused("missing")
@@ -136,6 +144,7 @@ class Authenticator:
             raise Refused("mismatch")
         if credential.expires is not None and credential.expires <= now.timestamp():
             raise Refused("expired")
+        _unpack(request, signature, credential.secret)
         return Caller(
             credential.account, credential.principal_arn, credential.principal_id, credential.access_key_id
         )
@@ -147,6 +156,17 @@ class Authenticator:
             return Caller(known.account, known.principal_arn, known.principal_id, key_id)
         account = key_id if _ACCOUNT.fullmatch(key_id) else self._default_account
         return Caller(account, f"arn:aws:iam::{account}:root", account, key_id)
+
+
+def _unpack(request: Request, signature: Signature | None, secret: str | None) -> None:
+    if not chunked.is_chunked(request):
+        return
+    try:
+        chunked.unpack(request, signature, secret)
+    except chunked.Forged as error:
+        raise Refused("mismatch") from error
+    except chunked.Malformed as error:
+        raise Refused("malformed", f"The request body is malformed: {error}.") from error
 
 
 def _stamp(moment: dt.datetime) -> str:
