@@ -42,8 +42,11 @@ def lower_first(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def _rules(shape: Shape) -> list[tuple[str, Rule]]:
-    """The constraints of a scalar: words, and whether a value violates them."""
+def _rules(shape: Shape, listed: bool = False) -> list[tuple[str, Rule]]:
+    """The constraints of a scalar: words, and whether a value violates them.
+
+    What is `listed` in the constraints of a list or map has its enumeration in the model's order.
+    """
     traits, rules = shape.metadata, []
 
     def add(words: str, violated: Callable[[Any], bool]) -> None:
@@ -70,7 +73,7 @@ def _rules(shape: Shape) -> list[tuple[str, Rule]]:
         if values := traits.get("enum"):
             allowed = frozenset(values)
             add(
-                f"Member must satisfy enum value set: [{', '.join(enum_order(values))}]",
+                f"Member must satisfy enum value set: [{', '.join(values if listed else enum_order(values))}]",
                 lambda value: value not in allowed,
             )
     return rules
@@ -146,7 +149,7 @@ class Checks:
     def _list(self, shape: ListShape) -> Check | None:
         size = _size_rules(shape)
         inner_scalar = not isinstance(shape.member, (StructureShape, ListShape, MapShape))
-        rules = _rules(shape.member) if inner_scalar else []
+        rules = _rules(shape.member, listed=True) if inner_scalar else []
         told = ", ".join([*(words for words, _ in rules), "Member must not be null"])
         inner = None if inner_scalar else self.check(shape.member)
         if not size and not rules and inner is None:
@@ -167,9 +170,9 @@ class Checks:
 
     def _map(self, shape: MapShape) -> Check | None:
         size = _size_rules(shape)
-        keys = _rules(shape.key)
+        keys = _rules(shape.key, listed=True)
         scalar = not isinstance(shape.value, (StructureShape, ListShape, MapShape))
-        values = _rules(shape.value) if scalar else []
+        values = _rules(shape.value, listed=True) if scalar else []
         inner = None if scalar else self.check(shape.value)
         if not size and not keys and not values and inner is None:
             return None
