@@ -72,8 +72,9 @@ def _rules(shape: Shape, listed: bool = False) -> list[tuple[str, Rule]]:
             add(f"Member must satisfy regular expression pattern: {pattern}", lambda value: not fits(value))
         if values := traits.get("enum"):
             allowed = frozenset(values)
+            shown = ", ".join(values if listed else enum_order(values))
             add(
-                f"Member must satisfy enum value set: [{', '.join(values if listed else enum_order(values))}]",
+                f"Member must satisfy enum value set: [{shown}]",
                 lambda value: value not in allowed,
             )
     return rules
