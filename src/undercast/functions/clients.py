@@ -21,7 +21,9 @@ from pathlib import Path
 
 from undercast.functions.spec import SandboxError
 
-_INSTALL_TIMEOUT_S = 300
+_INSTALL_TIMEOUT_S = 600
+_BUILD_TOOLS = ("npm", "make", "g++", "cmake", "autoreconf", "libtoolize")
+_BUILD_PACKAGES = ("npm", "make", "g++", "cmake", "autoconf", "automake", "libtool")
 _PACKAGES = ("awslambdaric", "boto3")
 # Everything those two need, to be linked from the server's own installation.
 _CLOSURE = (
@@ -49,7 +51,7 @@ async def for_python(cache: Path, interpreter: Path, version: str) -> Path:
 async def for_node(cache: Path, version: str) -> Path:
     """Directory with node_modules/aws-lambda-ric for a Node.js version. Raises SandboxError."""
     major = version.partition(".")[0]
-    return await _once(cache / f"runtime-node{major}", _npm)
+    return await _once(cache / f"runtime-nodejs{major}", _npm)
 
 
 async def _once(target: Path, install: Callable[[Path], None]) -> Path:
@@ -111,12 +113,18 @@ def _pip(interpreter: Path, target: Path) -> None:
 
 
 def _npm(target: Path) -> None:
-    (target / "package.json").write_text('{"private": true}\n')
-    _run(
-        ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "aws-lambda-ric"],
-        target,
-        "aws-lambda-ric",
-    )
+    absent = [name for name in _BUILD_TOOLS if shutil.which(name) is None]
+    if absent:
+        raise SandboxError(
+            f"aws-lambda-ric is compiled on installation, and {', '.join(absent)} is not on this machine: "
+            f"apt-get install {' '.join(_BUILD_PACKAGES)}"
+        )
+    # npm runs a package's install script only when the project says so
+    (target / "package.json").write_text('{"private": true, "allowScripts": {"aws-lambda-ric": true}}\n')
+    argv = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "aws-lambda-ric"]
+    _run(argv, target, "aws-lambda-ric")
+    if next((target / "node_modules/aws-lambda-ric").glob("**/*.node"), None) is None:
+        raise SandboxError("installing aws-lambda-ric failed: npm did not compile its native part")
 
 
 def _link_own(target: Path) -> None:
