@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
-from undercast.services.apigatewayv2.serving import answers, events, lambda_proxy, policies, variables
+from undercast.services.apigatewayv2.serving import answers, events, policies, variables
 from undercast.services.apigatewayv2.serving.compiled import LambdaAuthorizer, Route
 from undercast.services.apigatewayv2.serving.exchange import Exchange
 from undercast.services.apigatewayv2.serving.invoking import Functions
@@ -24,7 +25,7 @@ async def authorize(
 ) -> None:
     """Let the request pass and note the authorizer's context. Raises Refused: 401, 403 or 500."""
     identity = _identity(exchange, authorizer)
-    resource = lambda_proxy.source_arn(exchange, route)
+    resource = _resource(exchange)
     verdict = _cached(authorizer, identity)
     if verdict is None:
         verdict = await _ask(functions, exchange, route, authorizer, identity, resource)
@@ -39,6 +40,14 @@ async def authorize(
         exchange.authorizer_status = 403
         raise answers.forbidden()
     exchange.authorizer = _context(verdict, authorizer)
+
+
+def _resource(exchange: Exchange) -> str:
+    """The ARN of what is asked for: the path as requested, not as the route spells it."""
+    api = exchange.stage.api
+    path = unquote(exchange.path)
+    prefix = f"arn:aws:execute-api:{api.region}:{api.account}:{api.id}/{exchange.stage.name}"
+    return f"{prefix}/{exchange.method}{path}"
 
 
 def _identity(exchange: Exchange, authorizer: LambdaAuthorizer) -> tuple[str, ...]:
