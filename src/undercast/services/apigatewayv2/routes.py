@@ -135,8 +135,8 @@ def _checked(session: Session, api: HttpApi, members: dict[str, Any]) -> dict[st
         members.pop("AuthorizerId", None)
     else:
         _check_authorizer(session, api, kind, members.get("AuthorizerId"))
-    if kind != "JWT" and members.get("AuthorizationScopes"):
-        raise bad_request("Authorization scopes are only supported for JWT authorization")
+    if kind != "JWT":
+        members.pop("AuthorizationScopes", None)
     return members
 
 
