@@ -147,8 +147,8 @@ def test_enumerations_are_printed_in_awss_order() -> None:
     # Recorded from AWS in 2024; the order is that of a Java HashSet.
     text = """
         nodejs20.x, provided.al2023, python3.12, java17, provided, nodejs16.x, nodejs14.x, ruby2.7,
-        python3.10, java11, python3.11, dotnet6, go1.x, nodejs18.x, provided.al2, java8, java8.al2, ruby3.2, python3.7,
-        python3.8, python3.9"""
+        python3.10, java11, python3.11, dotnet6, go1.x, nodejs18.x, provided.al2, java8, java8.al2,
+        ruby3.2, python3.7, python3.8, python3.9"""
     recorded = [name.strip() for name in text.split(",")]
     modelled = model.load("lambda").botocore.shape_for("Runtime").enum
     assert enum_order(name for name in modelled if name in recorded) == recorded

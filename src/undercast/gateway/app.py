@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import uuid
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -157,8 +157,14 @@ async def _read(scope: MutableMapping[str, Any], receive: Receive) -> Request:
         body,
         scope.get("scheme", "http"),
         client[0] if client else "127.0.0.1",
-        str(uuid.uuid4()),
+        _request_id(),
     )
+
+
+def _request_id() -> str:
+    # In the form of a version 4 UUID. It names a request and guards nothing, so it need not be secret.
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 async def _read_rest(body: bytes, receive: Receive) -> bytes:

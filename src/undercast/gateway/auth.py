@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from undercast.gateway import chunked, sigv4
 from undercast.gateway.request import Request
@@ -169,13 +170,19 @@ def _unpack(request: Request, signature: Signature | None, secret: str | None) -
         raise Refused("malformed", f"The request body is malformed: {error}.") from error
 
 
+@lru_cache(maxsize=256)
+def _moment(stamp: str) -> dt.datetime:
+    # Kept, for strptime is slow and the requests of one second have one stamp.
+    return dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+
+
 def _stamp(moment: dt.datetime) -> str:
     return moment.strftime("%Y%m%dT%H%M%SZ")
 
 
 def _check_time(signature: Signature, now: dt.datetime) -> None:
     try:
-        signed = dt.datetime.strptime(signature.timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+        signed = _moment(signature.timestamp)
     except ValueError as error:
         raise Refused(
             "incomplete", f"Date must be in ISO-8601 'basic format'. Got '{signature.timestamp}'."

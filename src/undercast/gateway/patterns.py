@@ -18,6 +18,8 @@ _BACKTRACKING_LIMIT = 512
 
 Matcher = Callable[[str], bool]
 
+_REMEMBERED_LENGTH = 256
+
 
 @lru_cache(maxsize=2048)
 def matcher(pattern: str) -> Matcher:
@@ -26,7 +28,7 @@ def matcher(pattern: str) -> Matcher:
     options.log_errors = False
     try:
         linear = re2.compile(_JAVA_ESCAPE.sub(r"\\x{\1}", pattern), options)
-        return lambda text: linear.fullmatch(text) is not None
+        return _remembering(lambda text: linear.fullmatch(text) is not None)
     except re2.error:
         pass
     try:
@@ -35,3 +37,9 @@ def matcher(pattern: str) -> Matcher:
         log.debug("a model's pattern can not be read: %s", pattern)
         return lambda text: True
     return lambda text: len(text) > _BACKTRACKING_LIMIT or backtracking.fullmatch(text) is not None
+
+
+def _remembering(fits: Matcher) -> Matcher:
+    """Short texts (names, mostly the same ones at every call) are matched once."""
+    known = lru_cache(maxsize=1024)(fits)
+    return lambda text: known(text) if len(text) <= _REMEMBERED_LENGTH else fits(text)
