@@ -18,7 +18,7 @@ _Mappings = dict[str, list[dict[str, Any]]]
 
 
 class Instances:
-    """Records of kind "instance". Their addresses are kept with the interfaces, their disks with the volumes."""
+    """Records of kind "instance". Addresses are kept with the interfaces, disks with the volumes."""
 
     def __init__(self, ec2: Ec2) -> None:
         self._ec2 = ec2

@@ -27,7 +27,7 @@ class Power:
                 after = record
                 match states.name(record):
                     case "stopped":
-                        self._ec2.capacity.check(change, [record], starting=True)
+                        self._ec2.capacity.check([record])
                         after = self.starting(change, record, call.now)
                     case "pending" | "running":
                         pass
@@ -126,8 +126,8 @@ def _check_stop(record: Record, params: Params) -> None:
     if record["_DisableApiStop"]:
         raise AwsError(
             "OperationNotPermitted",
-            f"The instance '{instance_id}' may not be stopped. Modify its 'disableApiStop' instance attribute "
-            "and try again.",
+            f"The instance '{instance_id}' may not be stopped. Modify its 'disableApiStop' instance "
+            "attribute and try again.",
         )
     if record.get("InstanceLifecycle") == "spot" and record.get("_SpotType") != "persistent":
         raise AwsError(

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
+from undercast.machines.machines import Machines
+from undercast.machines.spec import MachineImage
 from undercast.services.base import Service
+from undercast.services.ec2.attachments import Attachments
+from undercast.services.ec2.capacity import Capacity
 from undercast.services.ec2.estate import Estate
+from undercast.services.ec2.image_attributes import ImageAttributes
+from undercast.services.ec2.images import Images
+from undercast.services.ec2.instance_attributes import InstanceAttributes
+from undercast.services.ec2.instance_status import InstanceStatus
+from undercast.services.ec2.instance_types import InstanceTypes
+from undercast.services.ec2.instances import Instances
+from undercast.services.ec2.key_pairs import KeyPairs
+from undercast.services.ec2.launch import Launch
+from undercast.services.ec2.launch_templates import LaunchTemplates
+from undercast.services.ec2.metadata import Metadata
+from undercast.services.ec2.placement_groups import PlacementGroups
+from undercast.services.ec2.power import Power
+from undercast.services.ec2.profiles import Profiles
+from undercast.services.ec2.public_parameters import PublicParameters
+from undercast.services.ec2.reconciler import Reconciler
+from undercast.services.ec2.regions import Regions
+from undercast.services.ec2.snapshots import Snapshots
+from undercast.services.ec2.spot import Spot
+from undercast.services.ec2.spot_requests import SpotRequests
 from undercast.services.ec2.tags import Tags
+from undercast.services.ec2.volume_modifications import VolumeModifications
+from undercast.services.ec2.volumes import Volumes
 
 if TYPE_CHECKING:
     from undercast.cloud import Cloud
@@ -20,8 +46,62 @@ class Ec2(Service):
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.estate = Estate(cloud.store)
+        cloud.machines = Machines(cloud.settings)
+        self.machine_images: Sequence[MachineImage] = ()  # as the reconciler saw them last
         self.tags = Tags(self.estate)
-        super().__init__("ec2", [self.tags])
+        self.regions = Regions(self.estate)
+        self.instance_types = InstanceTypes()
+        self.key_pairs = KeyPairs(self)
+        self.snapshots = Snapshots(self)
+        self.volumes = Volumes(self)
+        self.attachments = Attachments(self)
+        self.volume_modifications = VolumeModifications(self)
+        self.images = Images(self)
+        self.image_attributes = ImageAttributes(self)
+        self.public_parameters = PublicParameters(self)
+        self.launch_templates = LaunchTemplates(self)
+        self.placement_groups = PlacementGroups(self)
+        self.profiles = Profiles(self)
+        self.capacity = Capacity(self)
+        self.spot = Spot(self)
+        self.spot_requests = SpotRequests(self)
+        self.launch = Launch(self)
+        self.power = Power(self)
+        self.instances = Instances(self)
+        self.instance_attributes = InstanceAttributes(self)
+        self.instance_status = InstanceStatus(self)
+        self.metadata = Metadata(self)
+        self.reconciler = Reconciler(self)
+        super().__init__(
+            "ec2",
+            [
+                self.tags,
+                self.regions,
+                self.instance_types,
+                self.key_pairs,
+                self.snapshots,
+                self.volumes,
+                self.attachments,
+                self.volume_modifications,
+                self.images,
+                self.image_attributes,
+                self.launch_templates,
+                self.placement_groups,
+                self.profiles,
+                self.spot_requests,
+                self.launch,
+                self.power,
+                self.instances,
+                self.instance_attributes,
+                self.instance_status,
+            ],
+        )
+
+    async def start(self) -> None:
+        await self.reconciler.start()
+
+    async def stop(self) -> None:
+        await self.reconciler.stop()
 
     def reset(self, session: Session, account: str) -> None:
         self.estate.erase(session, account)

@@ -43,6 +43,20 @@ class Iam:
             role = session.get(IamEntity, (account, "role", name))
         return role if role is not None and role.arn == role_arn else None
 
+    def instance_profile(self, account: str, name: str) -> IamEntity | None:
+        """The instance profile of that name, or None."""
+        with self._store.read() as session:
+            return session.get(IamEntity, (account, "instance-profile", name))
+
+    def profile_role(self, account: str, name: str) -> str | None:
+        """The ARN of the role an instance profile holds, or None when it holds none."""
+        with self._store.read() as session:
+            profile = session.get(IamEntity, (account, "instance-profile", name))
+            if profile is None or not profile.members:
+                return None
+            role = session.get(IamEntity, (account, "role", profile.members[0]))
+            return role.arn if role is not None else None
+
     def check_service_role(self, account: str, role_arn: str, service: str) -> None:
         """Refuse a role that a service may not assume, as Lambda does when a function names it.
 

@@ -1,0 +1,232 @@
+"""Brings volumes and snapshots to what their records want."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING
+
+from undercast.machines.errors import Busy, MachineError, NotFound
+from undercast.services.ec2 import instance_states as states
+from undercast.services.ec2.attachments import inside_name
+from undercast.services.ec2.estate import Key, Record
+from undercast.services.ec2.snapshots import is_root, snapshots_of
+
+if TYPE_CHECKING:
+    from undercast.services.ec2.service import Ec2
+
+log = logging.getLogger(__name__)
+
+
+class StorageDriver:
+    """Drives volumes, snapshots, images and what deleted snapshots leave behind."""
+
+    def __init__(self, ec2: Ec2) -> None:
+        self._estate = ec2.estate
+        self._machines = ec2.cloud.machines
+
+    async def drive(self, key: Key) -> None:
+        """All that is due for one resource."""
+        record = self._estate.get(key.account, key.region, key.kind, key.id)
+        if record is None:
+            if key.kind == "volume":
+                await self._delete_data(key.id)
+            return
+        match key.kind:
+            case "volume":
+                await self._volume(key, record)
+            case "snapshot":
+                await self._snapshot(key, record)
+            case "image":
+                await asyncio.to_thread(self._note_image, key)
+            case "garbage":
+                await self._garbage(key, record)
+
+    # Volumes
+
+    async def _volume(self, key: Key, record: Record) -> None:
+        if record["State"] == "deleting":
+            await self._delete_data(key.id)
+            await asyncio.to_thread(self._forget, key)
+            return
+        if record["State"] == "creating":
+            await self.make(record)
+            await asyncio.to_thread(self._note, key, {"State": "available", "_New": False}, was="creating")
+            return
+        attachment = record["Attachments"][0] if record["Attachments"] else None
+        if attachment and not record.get("_Root"):
+            if attachment["State"] == "attaching":
+                await self.attach(key)
+            elif attachment["State"] in ("detaching", "busy"):
+                await self._detach(key, record)
+        if (record.get("_Modification") or {}).get("ModificationState") == "modifying":
+            await self._grow(key, record)
+
+    async def make(self, record: Record) -> None:
+        """The volume's data: empty, or that of its snapshot."""
+        snapshot_id = record["SnapshotId"] or None
+        if is_root(record):
+            await self._machines.roots.copy(snapshot_id or "", record["VolumeId"])
+        else:
+            await self._machines.volumes.create(record["VolumeId"], record["Size"], snapshot_id)
+
+    async def attach(self, key: Key) -> None:
+        """Attach the volume, unless its machine is still to be made: then the launch does it."""
+        record = self._estate.get(key.account, key.region, "volume", key.id)
+        if record is None or not record["Attachments"]:
+            return
+        attachment = record["Attachments"][0]
+        if record.get("_New"):
+            await self.make(record)
+        try:
+            await self._machines.volumes.attach(
+                key.id, attachment["InstanceId"], inside_name(attachment["Device"])
+            )
+        except NotFound:
+            instance = self._estate.get(key.account, key.region, "instance", attachment["InstanceId"])
+            if instance is not None and instance.get("_Made"):
+                raise
+            return
+        await asyncio.to_thread(self._note_attachment, key, "attaching", "attached")
+
+    async def _detach(self, key: Key, record: Record) -> None:
+        try:
+            await self._machines.volumes.detach(key.id, force=bool(record.get("_ForceDetach")))
+        except Busy:
+            await asyncio.to_thread(self._note_attachment, key, "detaching", "busy")
+            raise
+        await asyncio.to_thread(self._note_detached, key)
+
+    async def _grow(self, key: Key, record: Record) -> None:
+        modification = record["_Modification"]
+        size = modification["TargetSize"]
+        if record.get("_Root"):
+            instance_id = record["Attachments"][0]["InstanceId"]
+            await self._machines.grow_root(instance_id, size)
+        else:
+            await self._machines.volumes.grow(key.id, size)
+        done = {
+            **modification,
+            "ModificationState": "completed",
+            "Progress": 100,
+            "EndTime": dt.datetime.now(dt.UTC),
+        }
+        await asyncio.to_thread(self._note, key, {"Size": size, "_Modification": done})
+
+    async def keep_root(self, machine: str, volume_id: str) -> None:
+        """Keep a machine's root disk under the id of its volume, for when the machine is gone."""
+        try:
+            await self._machines.roots.snapshot(machine, volume_id)
+        except NotFound:
+            log.warning("the machine %s is gone, and with it its root volume %s", machine, volume_id)
+
+    async def _delete_data(self, volume_id: str) -> None:
+        await self._machines.volumes.delete(volume_id)
+        await self._machines.roots.delete(volume_id)
+
+    # Snapshots
+
+    async def _snapshot(self, key: Key, record: Record) -> None:
+        if record["State"] != "pending":
+            return
+        if source := record.get("_CopyOf"):
+            await self._copy(source, key.id, root=is_root(record))
+        elif record.get("_Root"):
+            await self._snapshot_root(key, record)
+        elif record.get("_RootSnapshot"):
+            await self._machines.roots.copy(record["VolumeId"], key.id)
+        else:
+            await self._flush(key, record["VolumeId"])
+            await self._machines.volumes.snapshot(record["VolumeId"], key.id)
+        await asyncio.to_thread(self._note_snapshot, key)
+
+    async def _copy(self, source: str, target: str, *, root: bool) -> None:
+        if root:
+            await self._machines.roots.copy(source, target)
+        else:
+            await self._machines.volumes.copy_snapshot(source, target)
+
+    async def _snapshot_root(self, key: Key, record: Record) -> None:
+        volume = self._estate.get(key.account, key.region, "volume", record["VolumeId"])
+        if volume is None or not volume["Attachments"]:
+            # Its instance ended first; the disk may have been kept under the volume's id.
+            await self._machines.roots.copy(record["VolumeId"], key.id)
+            return
+        instance_id = volume["Attachments"][0]["InstanceId"]
+        await self._sync(key, instance_id)
+        await self._machines.roots.snapshot(instance_id, key.id)
+
+    async def _flush(self, key: Key, volume_id: str) -> None:
+        volume = self._estate.get(key.account, key.region, "volume", volume_id)
+        for attachment in volume["Attachments"] if volume else ():
+            await self._sync(key, attachment["InstanceId"])
+
+    async def _sync(self, key: Key, instance_id: str) -> None:
+        """Have a running instance write out what it holds in memory."""
+        instance = self._estate.get(key.account, key.region, "instance", instance_id)
+        if instance is None or states.name(instance) != "running":
+            return
+        try:
+            await self._machines.exec(instance_id, ["sync"], timeout_s=20)
+        except MachineError as error:
+            log.warning("instance %s did not sync before its snapshot: %s", instance_id, error)
+
+    async def _garbage(self, key: Key, record: Record) -> None:
+        if record["What"] == "root-snapshot":
+            await self._machines.roots.delete(key.id)
+        else:
+            await self._machines.volumes.delete_snapshot(key.id)
+        await asyncio.to_thread(self._forget, key)
+
+    # Notes in the store
+
+    def _forget(self, key: Key) -> None:
+        with self._estate.change(key.account, key.region) as change:
+            change.delete(key.kind, key.id)
+
+    def _note(self, key: Key, members: Record, *, was: str | None = None) -> None:
+        with self._estate.change(key.account, key.region) as change:
+            record = change.get(key.kind, key.id)
+            if record is not None and was in (None, record["State"]):
+                change.put(key.kind, key.id, {**record, **members})
+
+    def _note_attachment(self, key: Key, was: str, now: str) -> None:
+        with self._estate.change(key.account, key.region) as change:
+            record = change.get("volume", key.id)
+            if record is None or not record["Attachments"] or record["Attachments"][0]["State"] != was:
+                return
+            attachment = {**record["Attachments"][0], "State": now}
+            change.put("volume", key.id, {**record, "Attachments": [attachment], "_New": False})
+
+    def _note_detached(self, key: Key) -> None:
+        with self._estate.change(key.account, key.region) as change:
+            record = change.get("volume", key.id)
+            if record is not None and record["Attachments"]:
+                free = {"State": "available", "Attachments": [], "_ForceDetach": False}
+                change.put("volume", key.id, {**record, **free})
+
+    def _note_snapshot(self, key: Key) -> None:
+        with self._estate.change(key.account, key.region) as change:
+            record = change.get("snapshot", key.id)
+            if record is None:
+                return
+            done = {"State": "completed", "Progress": "100%", "CompletionTime": dt.datetime.now(dt.UTC)}
+            change.put("snapshot", key.id, {**record, **done})
+            instance_id = record.get("_Reboot")
+            instance = change.get("instance", instance_id) if instance_id else None
+            if instance is not None and states.name(instance) == "running":
+                change.put("instance", instance["InstanceId"], {**instance, "_Reboot": True})
+            for image in change.all("image"):
+                if image["State"] == "pending" and key.id in snapshots_of(image):
+                    # Looked at again by its own worker, which sees all of its snapshots.
+                    change.put("image", image["ImageId"], {**image, "_Seen": key.id})
+
+    def _note_image(self, key: Key) -> None:
+        with self._estate.change(key.account, key.region) as change:
+            image = change.get("image", key.id)
+            if image is None or image["State"] != "pending":
+                return
+            snapshots = [change.get("snapshot", id) for id in snapshots_of(image)]
+            if all(snapshot is None or snapshot["State"] == "completed" for snapshot in snapshots):
+                change.put("image", key.id, {**image, "State": "available"})
