@@ -126,7 +126,7 @@ class Slots:
         busy = self._busy.get(function.key)
         ready = self._provisioned.get(function.key, {}).get(version, 0)
         if function.reserved is not None:
-            if busy is not None and busy.total >= function.reserved or not function.reserved:
+            if (busy is not None and busy.total >= function.reserved) or not function.reserved:
                 return errors.throttled(RESERVED)
             return "reserved"
         if ready and (busy.provisioned.get(version, 0) if busy is not None else 0) < ready:
