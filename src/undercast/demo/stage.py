@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 from rich.markup import escape
@@ -57,20 +58,23 @@ class Stage:
         status: int | None = 0,
         timeout_s: float = 60,
         show: bool = True,
+        show_as: str | None = None,
+        stdin: IO[bytes] | None = None,
     ) -> str:
         """Run a command; returns what it printed (standard output, then errors).
 
-        `expect` is a text the output must hold, `status` the exit status it must have (None: any).
+        `expect` is a text the output must hold, `status` the exit status it must have (None: any). `show_as`
+        is shown in place of the command.
         Raises DemoFailed.
         """
         if show:
-            self.console.print(f"[bold green]$[/] {escape(shlex.join(command))}", soft_wrap=True)
+            self.console.print(f"[bold green]$[/] {escape(show_as or shlex.join(command))}", soft_wrap=True)
         try:
             done = subprocess.run(
                 command,
                 cwd=self.folder,
                 env=self._environment,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin or subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 timeout=timeout_s,
