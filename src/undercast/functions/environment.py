@@ -201,9 +201,9 @@ class Environment:
             return
         if body is None:
             self._fail(exchange, failures.response_too_large(PAYLOAD_LIMIT))
-            return
-        exchange.content_type = content_type
-        exchange.invocation.payload = body
+        else:
+            exchange.content_type = content_type
+            exchange.invocation.payload = body
         self._respond(exchange)
 
     def runtime_failed(self, body: bytes) -> None:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import random
+import site
 import socket
 import sys
 import threading
@@ -135,12 +136,13 @@ class ChannelClient(ric_client.LambdaRuntimeClient):  # type: ignore[misc]  # aw
 
 def preload() -> None:
     """Import, once in the zygote, what every function's first moments would import otherwise."""
-    for name in (
-        "awslambdaric.lambda_runtime_hooks_runner",
-        "awslambdaric.lambda_literals",
-        "encodings.idna",
-    ):
-        importlib.import_module(name)
+    for name in ("lambda_runtime_hooks_runner", "lambda_literals"):
+        with contextlib.suppress(ImportError):  # older runtime clients have no such part
+            importlib.import_module(f"awslambdaric.{name}")
+    # the zygote starts without `site`, to see nothing of the host's packages; functions miss its builtins
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
 
 
 def run(channel: socket.socket) -> NoReturn:
@@ -159,7 +161,13 @@ def run(channel: socket.socket) -> NoReturn:
 def _serve(channel: socket.socket) -> None:
     random.seed()
     _bind_runtime_client()
-    ric.run(os.environ["_HANDLER"], ChannelClient(channel))
+    client = ChannelClient(channel)
+    handler = os.environ["_HANDLER"]
+    if ric.run.__code__.co_varnames[:2] == ("handler", "lambda_runtime_client"):
+        ric.run(handler, client)
+    else:  # runtime clients before 3.1 make the client themselves
+        ric.LambdaRuntimeClient = lambda *_: client
+        ric.run("/var/task", handler, client.lambda_runtime_address)
 
 
 def _bind_runtime_client() -> None:
@@ -167,7 +175,8 @@ def _bind_runtime_client() -> None:
     environ = os.environ
     # one record of the function's logger is one log event, as on AWS; its writer closes the descriptor
     environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(os.dup(1))
-    ric_client.BaseLambdaRuntimeClient.marshaller = ric_marshaller.LambdaMarshaller()
+    base = getattr(ric_client, "BaseLambdaRuntimeClient", ric_client.LambdaRuntimeClient)
+    base.marshaller = ric_marshaller.LambdaMarshaller()
     log_format = ric_logs.LogFormat.from_str(environ.get("AWS_LAMBDA_LOG_FORMAT"))
     if log_format == ric_logs.LogFormat.JSON:
         importlib.reload(ric)
