@@ -36,6 +36,7 @@ class Capacity:
         capability = self.capability()
         need = 0
         for record in records:
+            self._ec2.reconciler.default_image.check(record["_Base"])
             kind = instance_type(record["InstanceType"])
             self._check_type(capability, kind)
             need += kind.memory_mib

@@ -95,6 +95,7 @@ class MachineDriver:
 
     async def _make(self, key: Key, record: Record) -> None:
         """The first start: filter first, then machine, its volumes, and power."""
+        await self._ec2.reconciler.default_image.ready()
         spec, _ = await asyncio.gather(
             asyncio.to_thread(self._spec, key, record), self._ec2.networking.applied()
         )

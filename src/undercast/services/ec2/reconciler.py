@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from undercast.machines.errors import MachineError
 from undercast.machines.spec import EventKind
 from undercast.services.ec2 import instance_states as states
+from undercast.services.ec2.default_image import DefaultImage
 from undercast.services.ec2.estate import Key, Mutation
 from undercast.services.ec2.machine_driver import MachineDriver
 from undercast.services.ec2.status_checks import StatusChecks
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_START_LIMIT_S = 15.0
 _SWEEP_S = 30.0
 _SPOT_S = 2.0
 _TERMINATED_FOR = dt.timedelta(hours=1)
@@ -43,6 +45,7 @@ class Reconciler:
         self.storage = StorageDriver(ec2)
         self.driver = MachineDriver(ec2, self.storage)
         self.checks = StatusChecks(ec2)
+        self.default_image = DefaultImage(ec2)
         self._workers = Workers(self._drive)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -52,12 +55,14 @@ class Reconciler:
         """Adopt what runs, go on with what was under way."""
         self._loop = asyncio.get_running_loop()
         self._estate.listen(self._heard)
-        await self._machines.start()
         self._spawn(self._spot(), "ec2 spot")
+        # Launches should work from the first request on, but an Incus that hangs must not hold up the rest.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._machines.start(), _START_LIMIT_S)
         if not self._machines.capability().available:
             return
-        await self._refresh_images()
-        await self._survey()
+        await self._try(self._survey())
+        self._spawn(self.default_image.run(), "ec2 default image")
         self._spawn(self._watch(), "ec2 machine events")
         self._spawn(self._sweep(), "ec2 sweep")
         self._spawn(self.checks.run(), "ec2 status checks")
@@ -126,13 +131,8 @@ class Reconciler:
         while True:
             await asyncio.sleep(_SWEEP_S)
             await self._try(self._survey())
-            await self._try(self._refresh_images())
+            await self._try(self.default_image.refresh())
             await asyncio.to_thread(self._forget_terminated)
-
-    async def _refresh_images(self) -> None:
-        if await self._machines.images.default() is None:
-            await self._machines.images.ensure_default()
-        self._ec2.machine_images = await self._machines.images.list()
 
     async def _try(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it if Incus can be reached; the next round comes anyway."""
