@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from undercast.services.apigatewayv2.serving.compiled import Route, Stage
 
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")
+# RFC 9110 7.6.1: these are between the caller and us.
+_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"})
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -143,6 +145,8 @@ def _joined(pairs: list[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for name, value in pairs:
+        if name in _HOP:
+            continue
         if name == "cookie":
             cookies += [one.strip() for one in value.split(";") if one.strip()]
         elif name in headers:
