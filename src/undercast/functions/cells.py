@@ -77,7 +77,11 @@ class Cells:
             return cell
         made: Future[Cell] = Future()
         self._work.put(lambda: self._fulfil(made, tmp_mb))
-        return await asyncio.wrap_future(made)
+        try:
+            return await asyncio.wrap_future(made)
+        except asyncio.CancelledError:
+            made.add_done_callback(self._unclaimed)
+            raise
 
     def give_back(self, cell: Cell) -> None:
         """Removes what is left of a cell whose processes have ended. Returns at once."""
@@ -88,12 +92,18 @@ class Cells:
         if self._closed:
             return
         self._closed = True
-        for cell in self._ready:
-            self.give_back(cell)
-        self._ready.clear()
         self._work.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout=10)
+        while not self._work.empty():  # what came after the end
+            if (job := self._work.get()) is not None:
+                job()
+        while self._ready:
+            self._remove(self._ready.popleft())
+
+    def _unclaimed(self, made: Future[Cell]) -> None:
+        if not made.cancelled() and made.exception() is None:
+            self.give_back(made.result())
 
     def _refill(self) -> None:
         while not self._closed and len(self._ready) + self._making < self._depth:
@@ -140,6 +150,8 @@ class Cells:
         cell.release()
         if not cell.cgroup.remove():
             cell.cgroup.kill()
+            if self._closed:
+                return  # whoever closed this sweeps the cgroups
             timer = threading.Timer(0.02, self.give_back, (cell,))
             timer.daemon = True
             timer.start()

@@ -295,6 +295,7 @@ class Sandboxes:
         if self._cgroups is not None:
             self._cgroups.sweep()
         if self._networks is not None:
+            self._networks.sweep()  # the kernel would remove the cables too, in its own time
             self._networks.close()
         if self._block is not None:
             with contextlib.suppress(FilterUnavailable):
