@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One volume of a launch. `snapshot` is None for an empty one and for the root of a public image."""
+    """One volume of a launch.
+
+    `snapshot` is None for an empty one and for the root of a public image, which has a `snapshot_id` to show
+    all the same.
+    """
 
     device: str
     root: bool
     performance: dict[str, Any]
+    snapshot_id: str
     snapshot: Record | None
     delete_on_termination: bool
 
@@ -80,6 +85,7 @@ def _disk(ec2: Ec2, change: Change, image: Record, mapping: dict[str, Any], root
         performance=volume_types.performance(
             ebs.get("VolumeType") or "gp2", size, _rate(ebs, "Iops"), ebs.get("Throughput")
         ),
+        snapshot_id=ebs.get("SnapshotId") or "",
         snapshot=snapshot,
         delete_on_termination=ebs.get("DeleteOnTermination", True),
     )

@@ -203,7 +203,7 @@ class Launch:
             "AttachTime": call.now,
             "DeleteOnTermination": disk.delete_on_termination,
         }
-        record |= {"State": "in-use", "Attachments": [attachment]}
+        record |= {"State": "in-use", "Attachments": [attachment], "SnapshotId": disk.snapshot_id}
         if disk.root:
             record |= {"_Root": True, "_Base": instance["_Base"]}
         else:

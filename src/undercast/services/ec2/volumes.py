@@ -79,6 +79,9 @@ class Volumes:
                 snapshot=snapshot,
                 wanted_tags=tags.from_specifications(params, "volume"),
             )
+            if not self._ec2.cloud.machines.capability().available:
+                # Its data is made when it is first attached: that cannot be before there are servers.
+                record |= {"State": "available", "_New": True}
             change.put("volume", record["VolumeId"], {**record, **idempotency.members(params)})
         return _shown(record)
 
@@ -91,7 +94,10 @@ class Volumes:
                     f"Volume {record['VolumeId']} is currently attached to "
                     f"{record['Attachments'][0]['InstanceId']}",
                 )
-            change.put("volume", record["VolumeId"], {**record, "State": "deleting"})
+            if record.get("_New"):
+                change.delete("volume", record["VolumeId"])
+            else:
+                change.put("volume", record["VolumeId"], {**record, "State": "deleting"})
         return {}
 
     def describe_volumes(self, call: Call, params: Params) -> Result:
