@@ -235,9 +235,9 @@ def test_one_server_owns_the_network(lab: Lab) -> None:
         lab.do(second.apply(Desired()))
     lab.do(second.close())
     assert table_of(lab)
-    clash = lab.do(lab.network.clash(subnet("subnet-x", "192.0.2.128/25").cidr))
+    clash = lab.network.clash(subnet("subnet-x", "192.0.2.128/25").cidr)
     assert clash is not None and "eth0" in clash
-    assert lab.do(lab.network.clash(NEAR.cidr)) is None
+    assert lab.network.clash(NEAR.cidr) is None
 
 
 def test_the_filter_outlives_the_server_and_is_adopted(lab: Lab) -> None:

@@ -220,6 +220,10 @@ def _sets(
         )
         for vpc in sorted({s.vpc for s in subnets.values()})
     }
+    # An instance with two interfaces answers through the first unless it is told otherwise.
+    own: dict[str, list[Address]] = {}
+    for interface in interfaces:
+        own.setdefault(interface.instance, []).extend(interface.addresses)
     resolvers = {
         f'"{i.vif}" . {address}'
         for i in interfaces
@@ -227,7 +231,7 @@ def _sets(
         for address in (RESOLVER, names.resolver)
     }
     return {
-        "bound": frozenset(f'"{i.vif}" . {i.mac} . {a}' for i in interfaces for a in i.addresses),
+        "bound": frozenset(f'"{i.vif}" . {i.mac} . {a}' for i in interfaces for a in own[i.instance]),
         "resolvers": frozenset(resolvers),
         "private": frozenset(str(a) for i in interfaces for a in i.addresses),
         "routable": frozenset(str(a) for i in interfaces for a in i.public),

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NODE = ipaddress.IPv4Address("169.254.87.1")
+_RESERVED = tuple(Cidr(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"))
 
 
 class NetworkError(Exception):
@@ -233,11 +234,16 @@ class Network:
         if after.host_names:
             self._hosts.add(dict(after.host_names))
 
-    async def clash(self, cidr: Cidr) -> str | None:
-        """Why addresses of `cidr` cannot be given to instances on this machine, or None."""
+    def clash(self, cidr: Cidr) -> str | None:
+        """Why addresses of `cidr` cannot be given to instances on this machine, or None.
+
+        Blocks for a moment: for any thread but the event loop's.
+        """
         if self._routes is None:
             return self.reason
-        return await self._do(self._routes.clash, cidr)
+        if any(cidr.overlaps(reserved) for reserved in _RESERVED):
+            return f"{cidr} is reserved for other uses on every machine"
+        return self._thread.submit(self._routes.clash, cidr).result(timeout=10)
 
     # -- interfaces that come up
 

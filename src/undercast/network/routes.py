@@ -108,11 +108,13 @@ class Routes:
         index = socket_index(vif)
         if index is None:
             return
+        # Who may send from which address is the packet filter's to say; a strict rp_filter would forbid an
+        # instance with two interfaces to answer through its first.
         for key, value in (
             ("forwarding", "1"),
             ("accept_redirects", "0"),
             ("send_redirects", "0"),
-            ("rp_filter", "1"),
+            ("rp_filter", "2"),
         ):
             self._set(vif, key, value)
         wanted = {str(address) for address in addresses}
