@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import aiohttp
 
@@ -12,6 +13,9 @@ from undercast.machines.incus import Incus, instance_path
 from undercast.machines.spec import ExecResult
 
 _OUTPUT_LIMIT = 16 << 20
+# What LXC says when a command is sent in the instant in which init begins.
+_TOO_EARLY = "Failed to retrieve PID of executing child process"
+_BOOT_TRIES = 10
 
 
 async def execute(
@@ -37,18 +41,29 @@ async def execute(
         "interactive": False,
         "wait-for-websocket": True,
     }
-    operation = await incus.request("POST", instance_path(name, "exec"), body)
-    secrets = operation["metadata"]["fds"]
+    for _ in range(_BOOT_TRIES):
+        try:
+            return await _execute(incus, name, body, timeout_s)
+        except MachineError as error:
+            if _TOO_EARLY not in str(error):
+                raise
+        await asyncio.sleep(0.1)
+    return await _execute(incus, name, body, timeout_s)
+
+
+async def _execute(incus: Incus, name: str, body: Mapping[str, Any], timeout_s: float) -> ExecResult:
+    operation = await incus.request("POST", instance_path(name, "exec"), dict(body))
     path = f"/1.0/operations/{operation['id']}"
+    program = body["command"][0]
     try:
         async with asyncio.timeout(timeout_s):
-            return await _converse(incus, path, secrets)
+            return await _converse(incus, path, operation["metadata"]["fds"])
     except TimeoutError:
         try:
             await incus.request("DELETE", path)
         except NotFound:
-            raise TimedOut(f"{argv[0]} ended at its limit of {timeout_s:.0f} s") from None
-        raise TimedOut(f"{argv[0]} in {name} took longer than {timeout_s:.0f} s") from None
+            raise TimedOut(f"{program} ended at its limit of {timeout_s:.0f} s") from None
+        raise TimedOut(f"{program} in {name} took longer than {timeout_s:.0f} s") from None
 
 
 async def _converse(incus: Incus, path: str, secrets: Mapping[str, str]) -> ExecResult:

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from undercast.machines.rootfs import RootFs
 from undercast.machines.spec import MachineFile, MachineSpec
 
+# Written last; says that the machine is complete.
+_DONE = "/var/lib/undercast/instance"
 RESOLVER = b"nameserver 169.254.169.253\noptions timeout:2 attempts:2\n"
 
 
@@ -39,7 +41,16 @@ def prepare(rootfs: Path, spec: MachineSpec) -> None:
             user = login(tree)
             keys = "".join(key.strip() + "\n" for key in spec.ssh_authorized_keys).encode()
             files[f"{user.home}/.ssh/authorized_keys"] = MachineFile(keys, 0o600, user.uid, user.gid)
-        tree.write({**files, **spec.files})
+        tree.write({**files, **spec.files, _DONE: MachineFile(spec.name.encode())})
+
+
+def is_prepared(rootfs: Path, name: str) -> bool:
+    """Whether `prepare` went through to its end for the machine of this name."""
+    try:
+        with RootFs(rootfs) as tree:
+            return tree.read(_DONE) == name.encode()
+    except OSError:
+        return False
 
 
 def login(tree: RootFs) -> Login:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from undercast.machines.mend import meant_to_run
 from undercast.machines.places import Places
 from undercast.machines.spec import EventKind, MachineEvent, MachineSpec, MachineState, NicSpec, Power
 
@@ -100,7 +101,7 @@ def state(instance: Mapping[str, Any]) -> MachineState:
     values: Mapping[str, str] = instance.get("config", {})
     return MachineState(
         name=instance["name"],
-        power=_POWERS.get(instance["status"], Power.BUSY),
+        power=Power.BUSY if meant_to_run(instance) else _POWERS.get(instance["status"], Power.BUSY),
         labels={key[len(LABEL) :]: value for key, value in values.items() if key.startswith(LABEL)},
         created=moment(instance.get("created_at")),
         started=moment(instance.get("last_used_at")),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from undercast.machines import firstboot, instance
+from undercast.machines import firstboot, instance, mend
 from undercast.machines.errors import Conflict, MachineError, NotFound, Unavailable
 from undercast.machines.execute import execute
 from undercast.machines.images.library import Images
@@ -57,6 +58,7 @@ class Machines:
             await project.sweep_projects(self.incus)
             await project.ensure_project(self.incus, self.places)
             await self.volumes.recover()
+            await mend.mend(self.incus)
         except MachineError as error:
             self._capability = Capability(False, str(error))
             return
@@ -115,18 +117,22 @@ class Machines:
             "config": instance.config(spec),
             "devices": instance.devices(self.places, spec),
         }
+        rootfs = self.places.rootfs(spec.name)
         try:
             await self.incus.run("POST", "/1.0/instances", body, timeout_s=120)
         except Conflict:
             if not await self._half_made(spec.name):
                 return
-        rootfs = self.places.rootfs(spec.name)
+            await self.incus.run("DELETE", instance_path(spec.name), timeout_s=60)
+            await self.incus.run("POST", "/1.0/instances", body, timeout_s=120)
         await asyncio.to_thread(firstboot.prepare, rootfs, spec)
 
     async def _half_made(self, name: str) -> bool:
-        """Whether it exists and never ran: its files may be missing, writing them again does no harm."""
+        """Whether a crash left a machine of this name that was never finished, and so never ran."""
         found = await self.incus.get(instance_path(name))
-        return found["status"] == "Stopped" and instance.moment(found.get("last_used_at")) is None
+        if found["status"] != "Stopped" or instance.moment(found.get("last_used_at")):
+            return False
+        return not await asyncio.to_thread(firstboot.is_prepared, self.places.rootfs(name), name)
 
     async def launch(self, spec: MachineSpec) -> None:
         """`create` and `start_machine` in one go."""
@@ -136,11 +142,7 @@ class Machines:
     async def start_machine(self, name: str, timeout_s: float = 60.0) -> None:
         """Boot a machine; one that runs already is left running."""
         await self.volumes.machine_starting(name)
-        try:
-            await self._change(name, "start", timeout_s=timeout_s)
-        except MachineError as error:
-            if "already running" not in str(error).lower():
-                raise
+        await mend.start(self.incus, name, timeout_s)
 
     async def stop_machine(self, name: str, force: bool = False, timeout_s: float = 30.0) -> None:
         """Shut a machine down; one that does not follow within the limit loses its power, as on EC2."""
@@ -240,6 +242,8 @@ class Machines:
         """What happens to machines, for ever. RESYNC comes first and after every broken connection."""
         async for message in self.incus.events():
             if message is None:
+                with contextlib.suppress(Unavailable):
+                    await mend.mend(self.incus)
                 yield MachineEvent("", EventKind.RESYNC)
             elif found := instance.event(message):
                 yield found

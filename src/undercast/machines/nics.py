@@ -32,13 +32,8 @@ async def _configure(pid: int, nic: NicSpec) -> None:
     table = str(1000 + int("".join(filter(str.isdigit, nic.device)) or 0))
     await _ip(pid, "address", "replace", f"{nic.address}/32", "dev", nic.device)
     await _ip(pid, "link", "set", nic.device, "up")
-    await _ip(
-        pid,
-        *["route", "replace", "default", "via", "169.254.0.1", "onlink", "table"],
-        table,
-        "dev",
-        nic.device,
-    )
+    route = ("default", "via", "169.254.0.1", "onlink", "table", table, "dev", nic.device)
+    await _ip(pid, "route", "replace", *route)
     with contextlib.suppress(MachineError):
         await _ip(pid, "rule", "del", "table", table)
     await _ip(pid, "rule", "add", "from", nic.address, "table", table)

@@ -59,7 +59,10 @@ class MachineSpec:
 
 
 class Power(StrEnum):
-    """What a machine is doing, in Incus's own terms reduced to what matters."""
+    """What a machine is doing, in Incus's own terms reduced to what matters.
+
+    BUSY is between two others: also a machine that a crash of Incus ended, until it is started again.
+    """
 
     RUNNING = "running"
     STOPPED = "stopped"

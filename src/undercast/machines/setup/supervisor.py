@@ -6,7 +6,9 @@ be killed and started again. SIGTERM stops the daemons; instances keep running.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -40,6 +42,8 @@ class Daemon:
         if not self.pid:
             if self.name == "lxcfs":
                 _prepare_lxcfs()
+            else:
+                _remove_orphans()
             log = os.open(
                 LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640
             )
@@ -112,7 +116,8 @@ def main() -> None:
         for daemon in dead:
             daemon.died()
         if dead and not stopping:
-            time.sleep(min(0.1 * 2 ** max(daemon.failures for daemon in dead), 10.0))
+            # Long enough for machines that go down with the daemon to be down, so that it starts them again.
+            time.sleep(min(0.3 * 2 ** max(daemon.failures - 1 for daemon in dead), 2.0))
     for daemon in reversed(kept):
         _end(daemon)
     SUPERVISOR_PID.unlink(missing_ok=True)
@@ -139,6 +144,25 @@ def _prepare_lxcfs() -> None:
     LXCFS_DIR.mkdir(parents=True, exist_ok=True)
 
 
+def _remove_orphans() -> None:
+    """Interfaces of machines that ended while no daemon was there: Incus would find their names taken.
+
+    Such a pair has both ends on the host, one of them under a name Incus made up.
+    """
+    listing = subprocess.run(
+        ["ip", "-json", "link", "show", "type", "veth"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=20,
+        check=False,
+    ).stdout
+    for link in json.loads(listing or b"[]"):
+        if "link_netnsid" not in link and re.fullmatch(r"veth[0-9a-f]{8}", link.get("link", "")):
+            argv = ["ip", "link", "delete", link["ifname"]]
+            subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+            _say(f"removed {link['ifname']}, whose machine has ended")
+
+
 def _running(program: str) -> int:
     """The main process of a program on this Incus directory, 0 when none runs.
 
@@ -149,7 +173,7 @@ def _running(program: str) -> int:
             continue
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            if (entry / "exe").readlink() != Path(program).resolve() or not _daemon_words(words):
+            if (entry / "exe").readlink() != Path(program).resolve() or not _daemon_words(words, program):
                 continue
             environment = (entry / "environ").read_bytes().split(b"\0")
         except OSError:
@@ -162,7 +186,10 @@ def _running(program: str) -> int:
     return 0
 
 
-def _daemon_words(words: list[bytes]) -> bool:
+def _daemon_words(words: list[bytes], program: str) -> bool:
+    """Whether a command line is the daemon's own: LXC's monitors, which hold the machines, share its file."""
+    if Path(words[0].decode(errors="replace")).name != Path(program).name:
+        return False
     return len(words) < 2 or words[1][:1] in (b"-", b"")
 
 
