@@ -213,6 +213,9 @@ async def _send_stream(
         await send(_start(response))
         async for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            # Sending does not wait while there is room, or once the client is gone: a stream that
+            # always has more would keep everybody else from running.
+            await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b""})
 
     async def gone() -> None:

@@ -37,12 +37,25 @@ def is_name(host: str) -> bool:
     return False
 
 
+@lru_cache(maxsize=1024)
+def _could_be_anybodys(host: str) -> bool:
+    """Whether a host name may be that of a web site made to resolve to this machine (DNS rebinding)."""
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return "." in name and not name.endswith((".localhost", ".amazonaws.com", ".on.aws"))
+    return False
+
+
 def origin_allowed(request: Request, auth: bool) -> bool:
     """Whether the page a browser sends this from may call the API."""
     if auth:
         return True
     origin = request.headers.get("origin")
-    return origin is None or is_local(urlsplit(origin).netloc)
+    if origin is not None and not is_local(urlsplit(origin).netloc):
+        return False
+    return not _could_be_anybodys(request.host)
 
 
 def preflight(request: Request) -> Response | None:
