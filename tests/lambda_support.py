@@ -105,6 +105,12 @@ class Lambda:
             base64.b64decode(answer.get("LogResult", "")).decode(),
         )
 
+    def send(self, name: str, event: Any, **params: Any) -> str:
+        """Invoke a function asynchronously. Gives the request id."""
+        answer = self.invoke(name, event, InvocationType="Event", **params)
+        assert (answer.status, answer.payload, answer.version) == (202, b"", None)
+        return answer.request_id
+
     def logs(self, name: str) -> list[str]:
         """Every line a function has logged so far."""
         logs = self.account.client("logs")
