@@ -41,7 +41,8 @@ _POOL_TMP_MB = 512  # AWS's default size of /tmp
 _DESCRIPTORS = 65536
 
 
-_QUIET_S = 0.02
+_QUIET_S = 0.02  # nobody asked for so long: time to prepare
+_KEEP_S = 120.0  # nobody asked for so long: what was prepared goes
 _Kind = tuple[Zygote, int]  # what prepared environments differ in: where from, and the size of /tmp
 
 
@@ -230,6 +231,15 @@ class Sandboxes:
             except (SandboxError, OSError, NoAddresses, DisksUnavailable) as error:
                 log.warning("no environment could be prepared: %s", error)
                 return
+        if kind not in self._timers:
+            loop = asyncio.get_running_loop()
+            self._timers[kind] = loop.call_later(_KEEP_S, self._forget, kind)
+
+    def _forget(self, kind: _Kind) -> None:
+        """Ends the prepared environments of a kind that is not in demand any more."""
+        self._timers.pop(kind, None)
+        for sandbox in self._prepared.pop(kind, ()):
+            self._background(sandbox.destroy())
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
