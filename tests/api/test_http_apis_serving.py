@@ -315,6 +315,36 @@ def test_custom_domain_names_lead_to_stages(api: Api, needs_root: None) -> None:
     assert get(f"{api.account.url}/a", host=real["DomainName"]).status_code != 200
 
 
+def test_a_role_cannot_make_an_api_that_leads_to_this_machine(account: Account, echo: EchoServer) -> None:
+    trust = {"Effect": "Allow", "Principal": {"AWS": account.account}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = account.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    keys = account.client("sts").assume_role(RoleArn=role, RoleSessionName="s")["Credentials"]
+    session = Account(
+        account.url, account.account, keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]
+    )
+    api = Api(session, echo)
+    api.route("GET /a")
+    assert get(f"{api.path_url}/a").status_code == 503
+    integration = api.client.get_integrations(ApiId=api.id)["Items"][0]
+    assert not any(name.startswith("_") for name in integration)
+    # The account's own key takes it over.
+    account.client("apigatewayv2").update_integration(
+        ApiId=api.id, IntegrationId=integration["IntegrationId"], TimeoutInMillis=5000
+    )
+    assert get(f"{api.path_url}/a").status_code == 200
+
+
+def test_without_the_hosts_file_the_path_form_is_printed(
+    start_server: Callable[..., Server], echo: EchoServer
+) -> None:
+    server = start_server(servers_enabled="false", functions_enabled="false", hosts_file="false")
+    api = Api(server, echo)
+    api.route("GET /a")
+    assert api.url == f"{server.url}/_aws/execute-api/{api.id}"
+    assert get(f"{api.url}/a").status_code == 200
+
+
 def test_apis_survive_a_kill_and_go_with_a_reset(
     start_server: Callable[..., Server], echo: EchoServer
 ) -> None:

@@ -15,6 +15,7 @@ from undercast.services.apigatewayv2.serving import compiled
 from undercast.services.apigatewayv2.serving.directory import Directory
 from undercast.services.apigatewayv2.serving.endpoint import Endpoint
 from undercast.services.base import AwsError, Caller, HttpRequest, HttpResponse
+from web_support import EchoServer, serving
 
 ACCOUNT = "123456789012"
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"
@@ -88,6 +89,7 @@ class Lab:
             authenticate=self._authenticate,
             lambda_invoker=SimpleNamespace(invoke=self._invoke),
             logs=SimpleNamespace(append=lambda *args: self.log_lines.append(args[4][0][1])),
+            settings=SimpleNamespace(public_pool="198.18.0.0/16"),
             iam=SimpleNamespace(check_service_role=lambda *args: None),
         )
 
@@ -482,3 +484,33 @@ def test_head_and_stage_variables_in_uris(lab: Lab) -> None:
     lab.route("ANY /")
     (answer,) = lab.send(("HEAD", "/"))
     assert answer.body == b"" and int(dict(answer.headers)["content-length"]) > 100
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{port}/",
+        "http://localhost:{port}/",
+        "http://2130706433:{port}/",
+        "http://[::1]:{port}/",
+        "http://[::ffff:127.0.0.1]:{port}/",
+        "http://0.0.0.0:{port}/",
+        "http://10.0.0.1:{port}/",
+        "http://169.254.169.254:{port}/",
+    ],
+)
+def test_what_a_role_configured_leads_to_public_addresses_only(lab: Lab, url: str) -> None:
+    echo = EchoServer()
+    with serving(echo):
+        lab.integration |= {
+            "IntegrationType": "HTTP_PROXY",
+            "IntegrationMethod": "GET",
+            "IntegrationUri": url.format(port=echo.server_port),
+            "PayloadFormatVersion": "1.0",
+            "_Guarded": True,
+        }
+        lab.route("GET /")
+        assert told(lab.send(("GET", "/"))[0]) == (503, {"message": "Service Unavailable"})
+        if url.startswith("http://127."):
+            lab.integration["_Guarded"] = False
+            assert lab.send(("GET", "/"))[0].status == 200

@@ -36,8 +36,8 @@ class Apis:
         check(params)
         with self._editing.store.write() as session:
             api = create(session, call, params)
-            if target := params.get("Target"):
-                _quick_create(session, api, target, params)
+            if params.get("Target"):
+                _quick_create(session, api, call, params)
             elif params.get("RouteKey") or params.get("CredentialsArn"):
                 raise bad_request("RouteKey and CredentialsArn are only allowed together with Target")
         self.announce(api)
@@ -59,10 +59,12 @@ class Apis:
             members = {**api.members, **records.given(params, _MEMBERS)}
             if (configuration := params.get("CorsConfiguration")) is not None:
                 members["CorsConfiguration"] = cors.checked(configuration)
+            if not members.get("CorsConfiguration"):
+                members.pop("CorsConfiguration", None)
             if not members.get("Name"):
                 raise bad_request("API name must not be empty")
             api.members = {name: value for name, value in members.items() if value != ""}
-            _update_quick_created(session, api, params)
+            _update_quick_created(session, api, call, params)
             return self.show(api)
 
     def delete_api(self, call: Call, params: Params) -> Result:
@@ -170,11 +172,11 @@ def _integration_to(target: str) -> dict[str, Any]:
     }
 
 
-def _quick_create(session: Session, api: HttpApi, target: str, params: Params) -> None:
-    members = {**_integration_to(target), "ApiGatewayManaged": True}
+def _quick_create(session: Session, api: HttpApi, call: Call, params: Params) -> None:
+    members = {**_integration_to(params["Target"]), "ApiGatewayManaged": True}
     if credentials := params.get("CredentialsArn"):
         members["CredentialsArn"] = credentials
-    integration = integrations.create(session, api, members)
+    integration = integrations.create(session, api, call, members)
     route = {
         "ApiGatewayManaged": True,
         "AuthorizationType": "NONE",
@@ -184,7 +186,7 @@ def _quick_create(session: Session, api: HttpApi, target: str, params: Params) -
     stages.create(session, api, "$default", {"AutoDeploy": True, "ApiGatewayManaged": True})
 
 
-def _update_quick_created(session: Session, api: HttpApi, params: Params) -> None:
+def _update_quick_created(session: Session, api: HttpApi, call: Call, params: Params) -> None:
     """UpdateApi changes what quick create made: its target, credentials and route."""
     if not any(params.get(name) for name in ("Target", "CredentialsArn", "RouteKey")):
         return
@@ -195,7 +197,7 @@ def _update_quick_created(session: Session, api: HttpApi, params: Params) -> Non
         members.update(_integration_to(target))
     if credentials := params.get("CredentialsArn"):
         members["CredentialsArn"] = credentials
-    integration.members = integrations.checked(members)
+    integration.members = integrations.guarded(call, integrations.checked(members))
     if (key := params.get("RouteKey")) and key != route.name:
         routes.check_key(key)
         route.name = key

@@ -12,6 +12,7 @@ from undercast.services.apigatewayv2 import records
 from undercast.services.apigatewayv2.editing import Editing
 from undercast.services.apigatewayv2.errors import bad_request, conflict
 from undercast.services.apigatewayv2.lambda_uri import function_in
+from undercast.services.apigatewayv2.serving.outgoing import guarded_for
 from undercast.services.base import Call, Params, Result
 from undercast.store.tables.apigatewayv2 import HttpApi, HttpApiPart
 
@@ -41,7 +42,7 @@ class Authorizers:
 
     def create_authorizer(self, call: Call, params: Params) -> Result:
         with self._editing.change(call, params["ApiId"]) as (session, api):
-            return show(create(session, api, records.given(params, _MEMBERS)))
+            return show(create(session, api, call, records.given(params, _MEMBERS)))
 
     def get_authorizer(self, call: Call, params: Params) -> Result:
         with self._editing.read(call, params["ApiId"]) as (session, api):
@@ -55,7 +56,7 @@ class Authorizers:
     def update_authorizer(self, call: Call, params: Params) -> Result:
         with self._editing.change(call, params["ApiId"]) as (session, api):
             row = records.part(session, api, "authorizer", params["AuthorizerId"])
-            members = checked({**row.members, **records.given(params, _MEMBERS)})
+            members = checked(call, {**row.members, **records.given(params, _MEMBERS)})
             _check_name(session, api, members["Name"], row)
             row.members = members
             row.name = members["Name"]
@@ -73,21 +74,23 @@ class Authorizers:
         return {}
 
 
-def create(session: Session, api: HttpApi, members: dict[str, Any]) -> HttpApiPart:
+def create(session: Session, api: HttpApi, call: Call, members: dict[str, Any]) -> HttpApiPart:
     """A new authorizer. Raises BadRequestException."""
-    members = checked(members)
+    members = checked(call, members)
     _check_name(session, api, members["Name"], None)
     return records.add_part(session, api, "authorizer", records.new_id(6), members["Name"], members)
 
 
 def show(row: HttpApiPart) -> Result:
     """An authorizer as the API shows it."""
-    return {"AuthorizerId": row.id, **row.members}
+    return {"AuthorizerId": row.id, **records.shown(row.members)}
 
 
-def checked(members: dict[str, Any]) -> dict[str, Any]:
+def checked(call: Call, members: dict[str, Any]) -> dict[str, Any]:
     """The members with their defaults. Raises BadRequestException."""
-    members = {name: value for name, value in members.items() if value != ""}
+    members = {name: value for name, value in records.shown(members).items() if value != ""}
+    if guarded_for(call):
+        members["_Guarded"] = True
     if not members.get("Name"):
         raise bad_request("Authorizer name is required")
     kind = members.get("AuthorizerType")

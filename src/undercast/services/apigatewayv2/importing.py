@@ -29,7 +29,7 @@ class Imports:
         document = read(params["Body"])
         with self._editing.store.write() as session:
             api = apis.create(session, call, _api_members(document))
-            warnings = _Import(session, api, document, params).run()
+            warnings = _Import(session, api, call, document).run(params)
         self._apis.announce(api)
         return _with_warnings(self._apis.show(api), warnings)
 
@@ -41,7 +41,7 @@ class Imports:
             kept = {name: value for name, value in api.members.items() if name != "CorsConfiguration"}
             api.members = {**kept, **given}
             apis.delete_parts(session, api, ("route", "integration", "authorizer"))
-            warnings = _Import(session, api, document, params).run()
+            warnings = _Import(session, api, call, document).run(params)
         return _with_warnings(self._apis.show(api), warnings)
 
 
@@ -102,26 +102,27 @@ def _with_warnings(result: Result, warnings: list[str]) -> Result:
 class _Import:
     """One import: parts are made as operations refer to them."""
 
-    def __init__(self, session: Session, api: HttpApi, document: Document, params: Params) -> None:
+    def __init__(self, session: Session, api: HttpApi, call: Call, document: Document) -> None:
         self._session = session
         self._api = api
+        self._call = call
         self._document = document
         self._components = _mapping(document, "components")
-        self._prefix = _base_path(document, params.get("Basepath"))
-        self._fail = bool(params.get("FailOnWarnings"))
+        self._prefix = ""
         self._warnings: list[str] = []
         self._shared: dict[str, str] = {}  # reference → integration id
         self._authorizers: dict[str, str] = {}  # name → authorizer id
 
-    def run(self) -> list[str]:
+    def run(self, params: Params) -> list[str]:
         """Make all routes and what they need. Returns the warnings."""
+        self._prefix = _base_path(self._document, params.get("Basepath"))
         for path, item in self._document.get("paths", {}).items():
             if not isinstance(item, dict):
                 raise bad_request(f"Invalid OpenAPI input. Path {path} must be an object.")
             for method in (*openapi.METHODS, openapi.ANY_METHOD):
                 if isinstance(operation := item.get(method), dict):
                     self._route(path, method, operation)
-        if self._warnings and self._fail:
+        if self._warnings and params.get("FailOnWarnings"):
             raise bad_request("Warnings found during import:\n\t" + "\n\t".join(self._warnings))
         return self._warnings
 
@@ -178,7 +179,7 @@ class _Import:
             members["PayloadFormatVersion"] = str(members["PayloadFormatVersion"])
         if "IntegrationMethod" in members:
             members["IntegrationMethod"] = _method(members["IntegrationMethod"])
-        return integrations.create(self._session, self._api, members).id
+        return integrations.create(self._session, self._api, self._call, members).id
 
     def _authorization(self, operation: Document) -> Document:
         security = operation.get("security", self._document.get("security"))
@@ -222,7 +223,7 @@ class _Import:
                     "Issuer": configuration.get("issuer"),
                 }
             members |= {"AuthorizerType": kind.upper(), "Name": name}
-            self._authorizers[name] = authorizers.create(self._session, self._api, members).id
+            self._authorizers[name] = authorizers.create(self._session, self._api, self._call, members).id
         return self._authorizers[name]
 
 

@@ -14,6 +14,7 @@ from undercast.services.apigatewayv2.errors import bad_request, conflict, not_fo
 from undercast.services.apigatewayv2.lambda_uri import function_in
 from undercast.services.apigatewayv2.routes import METHODS
 from undercast.services.apigatewayv2.serving import parameter_mapping
+from undercast.services.apigatewayv2.serving.outgoing import guarded_for
 from undercast.services.base import Call, Params, Result
 from undercast.store.tables.apigatewayv2 import HttpApi, HttpApiPart
 
@@ -46,7 +47,7 @@ class Integrations:
     def create_integration(self, call: Call, params: Params) -> Result:
         refuse(params)
         with self._editing.change(call, params["ApiId"]) as (session, api):
-            return show(create(session, api, _members(params, {})))
+            return show(create(session, api, call, _members(params, {})))
 
     def get_integration(self, call: Call, params: Params) -> Result:
         with self._editing.read(call, params["ApiId"]) as (session, api):
@@ -61,7 +62,7 @@ class Integrations:
         refuse(params)
         with self._editing.change(call, params["ApiId"]) as (session, api):
             row = records.part(session, api, "integration", params["IntegrationId"])
-            row.members = checked(_members(params, row.members))
+            row.members = guarded(call, checked(_members(params, row.members)))
             return show(row)
 
     def delete_integration(self, call: Call, params: Params) -> Result:
@@ -91,15 +92,21 @@ class Integrations:
         raise not_found("Invalid Integration Response identifier specified", "IntegrationResponse")
 
 
-def create(session: Session, api: HttpApi, members: dict[str, Any]) -> HttpApiPart:
+def create(session: Session, api: HttpApi, call: Call, members: dict[str, Any]) -> HttpApiPart:
     """A new integration. Raises BadRequestException."""
     identifier = records.new_id(7)
-    return records.add_part(session, api, "integration", identifier, identifier, checked(members))
+    made = guarded(call, checked(members))
+    return records.add_part(session, api, "integration", identifier, identifier, made)
+
+
+def guarded(call: Call, members: dict[str, Any]) -> dict[str, Any]:
+    """The members, marked when a role's session made them: these lead to public addresses only."""
+    return {**records.shown(members), "_Guarded": True} if guarded_for(call) else records.shown(members)
 
 
 def show(row: HttpApiPart) -> Result:
     """An integration as the API shows it."""
-    return {"IntegrationId": row.id, **row.members}
+    return {"IntegrationId": row.id, **records.shown(row.members)}
 
 
 def refuse(params: Params) -> None:

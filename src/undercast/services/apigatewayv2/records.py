@@ -130,6 +130,11 @@ def page(rows: Sequence[T], key: Callable[[T], str], params: Params, show: Calla
     return result
 
 
+def shown(members: dict[str, Any]) -> dict[str, Any]:
+    """Members without those that are ours alone (`_Name`)."""
+    return {name: value for name, value in members.items() if not name.startswith("_")}
+
+
 def part_key(row: HttpApiPart) -> str:
     """What parts are listed by: their age, then their id."""
     return f"{row.created:017.6f}/{row.id}"

@@ -24,6 +24,7 @@ class Integration:
     version: str
     timeout_s: float
     credentials: str | None
+    guarded: bool  # leads to public addresses only
     request_changes: tuple[parameter_mapping.Change, ...]
     response_changes: dict[int, tuple[parameter_mapping.Change, ...]]
 
@@ -36,6 +37,7 @@ class JwtAuthorizer:
     source: tuple[str, str]  # ("header", "authorization") or ("querystring", "token")
     issuer: str
     audiences: frozenset[str]
+    guarded: bool
 
 
 @dataclass(slots=True)
@@ -140,6 +142,7 @@ def _integration(members: Members, variables: dict[str, str]) -> Integration:
         version=members["PayloadFormatVersion"],
         timeout_s=members["TimeoutInMillis"] / 1000,
         credentials=members.get("CredentialsArn"),
+        guarded=members.get("_Guarded", False),
         request_changes=parameter_mapping.compile_request(members.get("RequestParameters", {})),
         response_changes=parameter_mapping.compile_responses(members.get("ResponseParameters", {})),
     )
@@ -157,6 +160,7 @@ def _authorizer(
             source=(place, name.lower() if place == "header" else name),
             issuer=configuration["Issuer"],
             audiences=frozenset(configuration["Audience"]),
+            guarded=members.get("_Guarded", False),
         )
     uri = substituted(members["AuthorizerUri"], variables)
     return LambdaAuthorizer(

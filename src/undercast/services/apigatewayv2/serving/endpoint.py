@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import aiohttp
-
 from undercast.services.apigatewayv2.serving import (
     answers,
     http_proxy,
@@ -26,6 +24,7 @@ from undercast.services.apigatewayv2.serving.directory import Directory
 from undercast.services.apigatewayv2.serving.exchange import Exchange
 from undercast.services.apigatewayv2.serving.invoking import Functions
 from undercast.services.apigatewayv2.serving.issuers import Issuers
+from undercast.services.apigatewayv2.serving.outgoing import Clients
 from undercast.services.base import AwsError, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -44,18 +43,18 @@ class Endpoint:
         self._cloud = cloud
         self._directory = directory
         self._functions = Functions(cloud)
-        self._http: aiohttp.ClientSession | None = None
+        self._clients: Clients | None = None
         self._issuers: Issuers | None = None
 
     async def start(self) -> None:
-        """Open the client of HTTP integrations and issuers."""
-        self._http = http_proxy.client()
-        self._issuers = Issuers(self._http)
+        """Open the clients of HTTP integrations and issuers."""
+        self._clients = Clients(self._cloud.settings.public_pool)
+        self._issuers = Issuers(self._clients)
 
     async def stop(self) -> None:
-        """Close the client and its connections."""
-        if self._http is not None:
-            await self._http.close()
+        """Close the clients and their connections."""
+        if self._clients is not None:
+            await self._clients.close()
 
     async def handle(self, request: HttpRequest) -> HttpResponse | None:
         """The answer to a request, or None when it is for no HTTP API."""
@@ -155,8 +154,8 @@ class Endpoint:
     async def _integrate(self, exchange: Exchange, route: Route, integration: Integration) -> Reply:
         if integration.function:
             return await lambda_proxy.call(self._functions, exchange, route, integration)
-        assert self._http is not None
-        return await http_proxy.call(self._http, exchange, integration)
+        assert self._clients is not None
+        return await http_proxy.call(self._clients, exchange, integration)
 
 
 def _check_size(exchange: Exchange) -> None:

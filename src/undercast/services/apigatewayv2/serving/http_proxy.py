@@ -14,6 +14,7 @@ from undercast.services.apigatewayv2.serving import answers, parameter_mapping
 from undercast.services.apigatewayv2.serving.answers import Reply
 from undercast.services.apigatewayv2.serving.compiled import Integration
 from undercast.services.apigatewayv2.serving.exchange import Exchange
+from undercast.services.apigatewayv2.serving.outgoing import Clients
 
 MAX_RESPONSE = 10 * 1024 * 1024
 
@@ -38,17 +39,7 @@ _HOP = frozenset(
 _REMAPPED = frozenset({"date", "server"})
 
 
-def client() -> aiohttp.ClientSession:
-    """The client of all HTTP integrations: no cookies, no proxies, bodies left as they are."""
-    return aiohttp.ClientSession(
-        auto_decompress=False,
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-    )
-
-
-async def call(session: aiohttp.ClientSession, exchange: Exchange, integration: Integration) -> Reply:
+async def call(clients: Clients, exchange: Exchange, integration: Integration) -> Reply:
     """Send the request to the endpoint. Raises Refused."""
     headers, query, path = exchange.headers, exchange.query, None
     raw_query = exchange.raw_query
@@ -56,15 +47,15 @@ async def call(session: aiohttp.ClientSession, exchange: Exchange, integration: 
         headers, query, path = parameter_mapping.apply_request(exchange, integration.request_changes)
         if query != exchange.query:
             raw_query = urlencode(query)
-    url = _url(integration.uri, exchange, path, raw_query)
+    url = URL(_url(integration.uri, exchange, path, raw_query), encoded=True)
     method = exchange.method if integration.method == "ANY" else integration.method
     started = time.monotonic()
     try:
         async with (
             asyncio.timeout(integration.timeout_s),
-            session.request(
+            clients.pick(integration.guarded, url.host).request(
                 method,
-                URL(url, encoded=True),
+                url,
                 headers=_outgoing(exchange, headers),
                 data=exchange.request.body or None,
                 allow_redirects=False,

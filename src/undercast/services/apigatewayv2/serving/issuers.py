@@ -6,10 +6,13 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import jwt
 import orjson
+
+from undercast.services.apigatewayv2.serving.outgoing import Clients
 
 _KEEP_S = 2 * 3600.0  # as long as AWS keeps keys
 _RETRY_S = 5.0  # between two looks for a key that is not there, and after a failure
@@ -35,15 +38,15 @@ class _Issuer:
 
 
 class Issuers:
-    """The keys of all issuers. `http` is the client to read them with."""
+    """The keys of all issuers."""
 
-    def __init__(self, http: aiohttp.ClientSession) -> None:
-        self._http = http
-        self._issuers: dict[str, _Issuer] = {}
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._issuers: dict[tuple[str, bool], _Issuer] = {}
 
-    async def key(self, issuer: str, key_id: str) -> jwt.PyJWK | None:
+    async def key(self, issuer: str, key_id: str, *, guarded: bool) -> jwt.PyJWK | None:
         """An issuer's key, or None when it has no such key. Raises IssuerUnreachable."""
-        known = self._issuers.setdefault(issuer, _Issuer())
+        known = self._issuers.setdefault((issuer, guarded), _Issuer())
         if (found := _fresh(known, key_id)) is not None:
             return found
         async with known.lock:
@@ -52,15 +55,15 @@ class Issuers:
             now = time.monotonic()
             if now - known.tried_at >= _RETRY_S or known.keys is None:
                 known.tried_at = now
-                known.keys = _Keys(await self._read(issuer), now)
+                known.keys = _Keys(await self._read(issuer, guarded), now)
             return known.keys.by_id.get(key_id)
 
-    async def _read(self, issuer: str) -> dict[str, jwt.PyJWK]:
-        discovery = await self._document(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    async def _read(self, issuer: str, guarded: bool) -> dict[str, jwt.PyJWK]:
+        discovery = await self._document(f"{issuer.rstrip('/')}/.well-known/openid-configuration", guarded)
         location = discovery.get("jwks_uri")
         if not isinstance(location, str) or not location.startswith(("http://", "https://")):
             raise IssuerUnreachable("OIDC discovery endpoint communication error")
-        document = await self._document(location)
+        document = await self._document(location, guarded)
         keys: dict[str, jwt.PyJWK] = {}
         for one in document.get("keys", []):
             if isinstance(one, dict) and one.get("kty") == "RSA" and isinstance(one.get("kid"), str):
@@ -70,9 +73,10 @@ class Issuers:
                     continue  # a key we cannot use is as good as none: its tokens are refused
         return keys
 
-    async def _document(self, url: str) -> dict[str, Any]:
+    async def _document(self, url: str, guarded: bool) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(_TIMEOUT_S), self._http.get(url, allow_redirects=False) as response:
+            client = self._clients.pick(guarded, urlsplit(url).hostname)
+            async with asyncio.timeout(_TIMEOUT_S), client.get(url, allow_redirects=False) as response:
                 raw = await response.content.read(_MAX_DOCUMENT)
                 while more := await response.content.read(_MAX_DOCUMENT):
                     raw += more

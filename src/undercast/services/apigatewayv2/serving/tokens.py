@@ -64,7 +64,7 @@ async def _verified(issuers: Issuers, token: str, authorizer: JwtAuthorizer) -> 
     algorithm = header.get("alg")
     if algorithm not in _ALGORITHMS:
         raise _Invalid(f"signing method {algorithm} is invalid")
-    key = await issuers.key(authorizer.issuer, str(header.get("kid", "")))
+    key = await issuers.key(authorizer.issuer, str(header.get("kid", "")), guarded=authorizer.guarded)
     if key is None:
         raise _Invalid("no matching public key was found for the token's kid")
     try:
