@@ -1,4 +1,4 @@
-"""A whole little world in network namespaces: a host that runs the network, instances on it, the world outside.
+"""A little world in network namespaces: a host that runs the network, instances on it, the world outside.
 
 Nothing of it touches the machine's own network. A namespace is a thread that lives in it.
 """
@@ -186,7 +186,7 @@ class Instance(Namespace):
     def interface(self, subnet: str, *groups: str, public: str | None = None) -> Interface:
         address = A(self.address)
         return Interface(
-            self.id, "0" * 12, "i-0", self.vif, self.mac, (address,), subnet, groups,
+            self.id, "0" * 12, f"i-{self.vif}", self.vif, self.mac, (address,), subnet, groups,
             {address: A(public)} if public else {},
         )  # fmt: skip
 

@@ -71,7 +71,10 @@ class LaunchNetwork:
 def plan_launch(
     change: Change, call: Call, params: Params, clash: Callable[[str], str | None]
 ) -> LaunchNetwork:
-    """The plans for a RunInstances request. Raises AWS's errors. `clash` tells why a block cannot be routed."""
+    """The plans for a RunInstances request. Raises AWS's errors.
+
+    `clash` tells why a block cannot be routed on this machine.
+    """
     wanted = params.get("NetworkInterfaces") or []
     refuse_ipv6(params)
     plans = _explicit(change, params, wanted) if wanted else [_implicit(change, params)]
@@ -233,9 +236,9 @@ def _subnet(change: Change, subnet_id: str | None, zone: str | None) -> Record:
             "VPCIdNotSpecified", "No default VPC for this user. GroupName is only supported for default VPC."
         )
     for subnet in change.all("subnet"):
-        if subnet["VpcId"] == vpc["VpcId"] and subnet["DefaultForAz"]:
-            if zone in (None, subnet["AvailabilityZone"]):
-                return subnet
+        default = subnet["VpcId"] == vpc["VpcId"] and subnet["DefaultForAz"]
+        if default and zone in (None, subnet["AvailabilityZone"]):
+            return subnet
     where = f" in availability zone '{zone}'" if zone else ""
     raise AwsError(
         "MissingInput",

@@ -24,6 +24,7 @@ _FILTERS = Filters(
         "vpc-id": "VpcId",
     }
 )
+_SECONDARY = ("SecondaryAllocationIds", "SecondaryPrivateIpAddresses", "SecondaryPrivateIpAddressCount")
 _SHOWN_AFTER = dt.timedelta(hours=1)  # for so long AWS still shows deleted ones
 
 
@@ -37,11 +38,7 @@ class NatGateways:
     def create_nat_gateway(self, call: Call, params: Params) -> Result:
         if params.get("ConnectivityType") == "private":
             raise AwsError("UnsupportedOperation", "Private NAT gateways are not here.")
-        for name in (
-            "SecondaryAllocationIds",
-            "SecondaryPrivateIpAddresses",
-            "SecondaryPrivateIpAddressCount",
-        ):
+        for name in _SECONDARY:
             if params.get(name):
                 raise AwsError("UnsupportedOperation", f"The parameter {name} is not supported here.")
         wanted = from_specifications(params, "natgateway")

@@ -89,8 +89,8 @@ class RouteTables:
                         return _associated(association)
                     raise AwsError(
                         "Resource.AlreadyAssociated",
-                        f"the specified association for route table {table['RouteTableId']} conflicts with an "
-                        "existing association",
+                        f"the specified association for route table {table['RouteTableId']} conflicts with "
+                        "an existing association",
                     )
             new = _associate(change, table, subnet["SubnetId"])
         return _associated(new)

@@ -222,7 +222,7 @@ def _duplicate(permission: Permission) -> AwsError:
 
 def _revoked(rule: Record) -> Record:
     """A rule as the answer of a Revoke shows it: the group it refers to by its id alone."""
-    shown = {
+    shown: Record = {
         name: rule[name]
         for name in (
             "SecurityGroupRuleId", "GroupId", "IsEgress", "IpProtocol", "FromPort", "ToPort", "CidrIpv4",

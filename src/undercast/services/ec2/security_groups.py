@@ -177,7 +177,8 @@ def _check_name(name: str) -> None:
     if not _ALLOWED.match(name):
         raise AwsError(
             "InvalidParameterValue",
-            f"Value ({name}) for parameter GroupName is invalid. Character sets beyond ASCII are not supported.",
+            f"Value ({name}) for parameter GroupName is invalid. "
+            "Character sets beyond ASCII are not supported.",
         )
 
 
@@ -191,6 +192,6 @@ def _check_description(description: str) -> None:
     if not _ALLOWED.match(description):
         raise AwsError(
             "InvalidParameterValue",
-            "Invalid security group description. Valid descriptions are strings less than 256 characters from "
-            "the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
+            "Invalid security group description. Valid descriptions are strings less than 256 characters "
+            "from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
         )

@@ -167,8 +167,8 @@ class Vpcs:
             if block == vpc["CidrBlock"]:
                 raise AwsError(
                     "OperationNotPermitted",
-                    f"The vpc CIDR block with association ID {id} may not be disassociated. It is the primary "
-                    "IPv4 CIDR block of the VPC",
+                    f"The vpc CIDR block with association ID {id} may not be disassociated. It is the "
+                    "primary IPv4 CIDR block of the VPC",
                 )
             network = ipaddress.IPv4Network(block)
             if any(
