@@ -319,7 +319,7 @@ def test_a_role_cannot_make_an_api_that_leads_to_this_machine(account: Account, 
     trust = {"Effect": "Allow", "Principal": {"AWS": account.account}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     role = account.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]["Arn"]
-    keys = account.client("sts").assume_role(RoleArn=role, RoleSessionName="s")["Credentials"]
+    keys = account.client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
     session = Account(
         account.url, account.account, keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]
     )
