@@ -207,5 +207,6 @@ class Launch:
         if disk.root:
             record |= {"_Root": True, "_Base": instance["_Base"]}
         else:
+            record["_Blank"] = bool(disk.snapshot and disk.snapshot.get("_Blank"))
             record["_New"] = True  # still to be made, though AWS shows it as in use already
         change.put("volume", record["VolumeId"], record)

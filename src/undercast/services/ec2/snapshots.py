@@ -34,6 +34,9 @@ _FILTERS = Filters(
 )
 
 
+_DONE = {"State": "completed", "Progress": "100%"}
+
+
 class Snapshots:
     """Records of kind "snapshot". One with `_Root` holds a machine's root disk and `_Base`, its image."""
 
@@ -176,6 +179,8 @@ class Snapshots:
             **{name: volume[name] for name in ("_Root", "_RootSnapshot", "_Base") if name in volume},
             **more,
         }
+        if volume.get("_New") and (volume.get("_Blank") or not volume["SnapshotId"]):
+            record |= _DONE | {"_Blank": True}  # a volume nobody ever had in hands: there is nothing to copy
         return change.put("snapshot", record["SnapshotId"], record)
 
     def copy(
@@ -196,6 +201,8 @@ class Snapshots:
             "_Permissions": [],
             "_CopyOf": source["SnapshotId"],
         }
+        if source.get("_Blank"):
+            record |= _DONE
         return change.put("snapshot", id, record)
 
     def usable(self, change: Change, snapshot_id: str) -> Record:
@@ -228,6 +235,8 @@ def discard(change: Change, record: Record) -> None:
     """Let go of a snapshot. Its data goes with the garbage, after the record."""
     id = record["SnapshotId"]
     change.delete("snapshot", id)
+    if record.get("_Blank"):
+        return
     change.put("garbage", id, {"What": "root-snapshot" if is_root(record) else "snapshot"})
 
 

@@ -65,7 +65,7 @@ class StorageDriver:
 
     async def make(self, record: Record) -> None:
         """The volume's data: empty, or that of its snapshot."""
-        snapshot_id = record["SnapshotId"] or None
+        snapshot_id = None if record.get("_Blank") else record["SnapshotId"] or None
         if is_root(record):
             await self._machines.roots.copy(snapshot_id or "", record["VolumeId"])
         else:

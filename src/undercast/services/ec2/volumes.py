@@ -79,6 +79,8 @@ class Volumes:
                 snapshot=snapshot,
                 wanted_tags=tags.from_specifications(params, "volume"),
             )
+            if snapshot is not None and snapshot.get("_Blank"):
+                record["_Blank"] = True
             if not self._ec2.cloud.machines.capability().available:
                 # Its data is made when it is first attached: that cannot be before there are servers.
                 record |= {"State": "available", "_New": True}
