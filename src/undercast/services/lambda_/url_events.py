@@ -111,7 +111,7 @@ def response(payload: bytes) -> HttpResponse:
     """The answer a result means: a dictionary with a statusCode is one, anything else is its body."""
     result = orjson.loads(payload) if payload else None
     if not isinstance(result, dict) or "statusCode" not in result:
-        body = result.encode() if isinstance(result, str) else payload
+        body = result.encode() if isinstance(result, str) else orjson.dumps(result)
         return HttpResponse(200, [("content-type", "application/json")], body)
     try:
         return _full(result)
