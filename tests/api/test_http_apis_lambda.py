@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from lambda_support import Lambda
-from support import Account, unique
+from support import Account, unique, wait_until
 
 MEAN = """
 def handler(event, context):
@@ -150,3 +150,28 @@ def test_a_function_authorizes_and_is_remembered(fn: Lambda) -> None:
     gateway.reset_authorizers_cache(ApiId=api_id, StageName="$default")
     again = get(url, authorization="ann").json()
     assert again["requestContext"]["authorizer"]["lambda"]["calls"] > 1
+
+
+SLOW = """
+import time
+
+def handler(event, context):
+    if event["rawPath"] == "/slow":
+        time.sleep(1.5)
+        print("went on to the end")
+    return "done"
+"""
+
+
+def test_a_function_goes_on_after_its_caller_was_told_it_is_late(fn: Lambda) -> None:
+    name = _ready(fn, SLOW)
+    gateway = fn.account.client("apigatewayv2")
+    api = gateway.create_api(Name="slow", ProtocolType="HTTP", Target=fn.arn(name))
+    _allow(fn, name, f"{api['ApiId']}/*")
+    integration = gateway.get_integrations(ApiId=api["ApiId"])["Items"][0]["IntegrationId"]
+    assert get(f"{api['ApiEndpoint']}/fast").text == "done"
+    gateway.update_integration(ApiId=api["ApiId"], IntegrationId=integration, TimeoutInMillis=300)
+    late = get(f"{api['ApiEndpoint']}/slow")
+    assert (late.status_code, late.text) == (503, '{"message":"Service Unavailable"}')
+    wait_until(lambda: "went on to the end" in fn.logs(name), what="the function's last line")
+    assert get(f"{api['ApiEndpoint']}/fast").text == "done"

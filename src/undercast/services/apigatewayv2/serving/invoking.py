@@ -46,21 +46,22 @@ class Functions:
         policy. Raises Refused: 500 when it may not be called or is not there, 503 when it takes too long or
         is throttled, 413 when the event is too large for it.
         """
-        if credentials:
+        trusted = credentials is not None
+        if credentials is not None:
             await self._check_role(account, function, credentials)
+        invocation = asyncio.ensure_future(
+            self._cloud.lambda_invoker.invoke(
+                account, region, function, payload, source_arn=source_arn, trace_id=trace_id, trusted=trusted
+            )
+        )
+        # The function goes on when nobody waits for it any more: neither a timeout nor a caller that leaves
+        # ends an invocation.
+        await asyncio.wait((invocation,), timeout=timeout_s)
+        if not invocation.done():
+            invocation.add_done_callback(_look)
+            raise answers.unavailable("Endpoint request timed out")
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._cloud.lambda_invoker.invoke(
-                    account,
-                    region,
-                    function,
-                    payload,
-                    source_arn=source_arn,
-                    trace_id=trace_id,
-                    trusted=credentials is not None,
-                )
-        except TimeoutError as error:
-            raise answers.unavailable("Endpoint request timed out") from error
+            return invocation.result()
         except AwsError as error:
             raise _refused(error) from error
 
@@ -79,6 +80,12 @@ class Functions:
         except AwsError as error:
             raise answers.internal_error(NO_PERMISSION) from error
         self._roles[role] = now + _ROLE_S
+
+
+def _look(invocation: asyncio.Future[InvokeResult]) -> None:
+    """Take the outcome of an invocation nobody waits for, so that asyncio does not complain of it."""
+    if not invocation.cancelled():
+        invocation.exception()
 
 
 def _refused(error: AwsError) -> answers.Refused:
