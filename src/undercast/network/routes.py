@@ -20,6 +20,7 @@ from undercast.network.model import Address, Cidr
 
 log = logging.getLogger(__name__)
 
+_METRIC = 128
 _MAIN = 254
 _SETTINGS = Path("/proc/sys/net/ipv4/conf")
 
@@ -125,7 +126,9 @@ class Routes:
         }
         for address in sorted(wanted - there):
             with _missing():
-                self._ip.route("replace", dst=f"{address}/32", oif=index, scope=253)
+                # A metric of its own: Incus adds a route to the first address without one, a moment later,
+                # and fails when it finds its own route there.
+                self._ip.route("replace", dst=f"{address}/32", oif=index, scope=253, priority=_METRIC)
         for address in sorted(there - wanted):
             with _missing():
                 self._ip.route("del", dst=f"{address}/32", oif=index, scope=253)
