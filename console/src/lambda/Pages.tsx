@@ -1,4 +1,18 @@
-/** The pages of the service. */
+import { Navigate, Route, Routes } from "react-router-dom";
+import { CreateFunction } from "./CreateFunction";
+import { FunctionPage } from "./FunctionPage";
+import { Functions } from "./Functions";
+import { Layers } from "./Layers";
+
+/** The pages of Lambda. */
 export default function Pages() {
-  return null;
+  return (
+    <Routes>
+      <Route index element={<Navigate to="functions" replace />} />
+      <Route path="functions" element={<Functions />} />
+      <Route path="create" element={<CreateFunction />} />
+      <Route path="functions/:name" element={<FunctionPage />} />
+      <Route path="layers" element={<Layers />} />
+    </Routes>
+  );
 }

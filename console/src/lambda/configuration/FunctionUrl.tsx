@@ -1,0 +1,128 @@
+import {
+  AddPermissionCommand,
+  CreateFunctionUrlConfigCommand,
+  DeleteFunctionUrlConfigCommand,
+  GetFunctionUrlConfigCommand,
+  LambdaClient,
+} from "@aws-sdk/client-lambda";
+import { Box, Button, Container, FormField, Header, Link, RadioGroup, Select, SpaceBetween } from "@cloudscape-design/components";
+import { useState } from "react";
+import { useClient } from "../../aws/clients";
+import { useLive } from "../../aws/useLive";
+import { Details, Loaded, when } from "../../shared/details";
+import { useFlash } from "../../shared/flash";
+import type { PartProps } from "./Configuration";
+import { EditModal } from "./EditModal";
+
+const MODES = [
+  { value: "BUFFERED", label: "BUFFERED" },
+  { value: "RESPONSE_STREAM", label: "RESPONSE_STREAM" },
+];
+
+/** The function's own HTTP endpoint. */
+export function FunctionUrl({ view, onChanged }: PartProps) {
+  const lambda = useClient(LambdaClient);
+  const flash = useFlash();
+  const named = { FunctionName: view.name, Qualifier: view.qualifier };
+  const [creating, setCreating] = useState(false);
+  const [auth, setAuth] = useState<"NONE" | "AWS_IAM">("NONE");
+  const [mode, setMode] = useState("BUFFERED");
+  const live = useLive(
+    async () =>
+      lambda.send(new GetFunctionUrlConfigCommand(named)).catch((error: Error) => {
+        if (error.name === "ResourceNotFoundException") return null;
+        throw error;
+      }),
+    [lambda, view.name, view.qualifier],
+    10_000,
+  );
+
+  async function create() {
+    const done = await flash.attempt({ doing: "create the function URL", done: "The function URL was created." }, async () => {
+      await lambda.send(new CreateFunctionUrlConfigCommand({ ...named, AuthType: auth, InvokeMode: mode as "BUFFERED" }));
+      if (auth === "NONE")
+        await lambda
+          .send(
+            new AddPermissionCommand({
+              ...named,
+              StatementId: "FunctionURLAllowPublicAccess",
+              Action: "lambda:InvokeFunctionUrl",
+              Principal: "*",
+              FunctionUrlAuthType: "NONE",
+            }),
+          )
+          .catch((error: Error) => {
+            if (error.name !== "ResourceConflictException") throw error;
+          });
+    });
+    if (done) setCreating(false);
+    await Promise.all([live.refresh(), onChanged()]);
+  }
+
+  async function remove() {
+    await flash.attempt({ doing: "delete the function URL", done: "The function URL was deleted." }, () =>
+      lambda.send(new DeleteFunctionUrlConfigCommand(named)),
+    );
+    await live.refresh();
+  }
+
+  return (
+    <Container
+      header={
+        <Header
+          variant="h2"
+          actions={
+            live.data ? (
+              <Button onClick={() => void remove()}>Delete</Button>
+            ) : (
+              <Button onClick={() => setCreating(true)}>Create function URL</Button>
+            )
+          }
+        >
+          Function URL
+        </Header>
+      }
+    >
+      <Loaded live={live}>
+        {(url) =>
+          url ? (
+            <Details
+              items={[
+                [
+                  "Function URL",
+                  <Link href={url.FunctionUrl} external externalIconAriaLabel="Opens in a new tab">
+                    {url.FunctionUrl}
+                  </Link>,
+                ],
+                ["Auth type", url.AuthType],
+                ["Invoke mode", url.InvokeMode],
+                ["Creation time", when(url.CreationTime)],
+              ]}
+            />
+          ) : (
+            <Box color="text-body-secondary">No function URL is configured.</Box>
+          )
+        }
+      </Loaded>
+      {creating && (
+        <EditModal title="Create function URL" onClose={() => setCreating(false)} onSave={() => void create()}>
+          <FormField label="Auth type">
+            <RadioGroup
+              value={auth}
+              onChange={({ detail }) => setAuth(detail.value as "NONE")}
+              items={[
+                { value: "AWS_IAM", label: "AWS_IAM", description: "Only signed requests of this account." },
+                { value: "NONE", label: "NONE", description: "Everyone who reaches this cloud." },
+              ]}
+            />
+          </FormField>
+          <FormField label="Invoke mode">
+            <SpaceBetween size="xs">
+              <Select selectedOption={{ value: mode, label: mode }} options={MODES} onChange={({ detail }) => setMode(detail.selectedOption.value!)} />
+            </SpaceBetween>
+          </FormField>
+        </EditModal>
+      )}
+    </Container>
+  );
+}
