@@ -118,13 +118,6 @@ CASES = [
         "The request must contain the parameter Tag",
     ),
     ("ec2", "DescribeInstances", {}, None, None),
-    (
-        "ec2",
-        "CreateVpc",
-        {"DryRun": True},
-        "DryRunOperation",
-        "Request would have succeeded, but DryRun flag is set.",
-    ),
 ]
 
 

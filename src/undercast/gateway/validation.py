@@ -49,10 +49,6 @@ class Validator:
                 params[name] = str(uuid.uuid4())
         if self._ec2:
             _check_ec2(shape, params, "")
-            if params.get("DryRun"):
-                raise AwsError(
-                    "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412
-                )
             return
         if operation.name not in self._compiled:
             self._compiled[operation.name] = self._checks.check(shape)

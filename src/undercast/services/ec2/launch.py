@@ -25,7 +25,7 @@ class Launch:
         self._estate = ec2.estate
 
     def run_instances(self, call: Call, params: Params) -> Result:
-        with self._estate.changing(call, params) as change:
+        with self._ec2.default_network.changing(call, params) as change:
             earlier = self._earlier(change, params)
             records = earlier or self.launch(change, call, params)
         return reservation(self._ec2.instances.views(call.account, call.region, records))

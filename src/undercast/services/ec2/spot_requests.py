@@ -71,7 +71,7 @@ class SpotRequests:
             "ValidUntil": params.get("ValidUntil"),
         }
         specification = dict(params.get("LaunchSpecification") or {})
-        with self._estate.changing(call, params) as change:
+        with self._ec2.default_network.changing(call, params) as change:
             if earlier := idempotency.earlier(change, KIND, params):
                 token = earlier["_ClientToken"]
                 made = [r for r in change.all(KIND) if r.get("_ClientToken") == token]

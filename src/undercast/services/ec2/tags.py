@@ -6,6 +6,7 @@ from typing import Any
 
 from undercast.services.base import AwsError, Call, Params, Result
 from undercast.services.ec2 import ids
+from undercast.services.ec2.dry_run import dry_run
 from undercast.services.ec2.estate import Change, Estate, Record
 from undercast.services.ec2.filters import Filters
 from undercast.services.ec2.pages import answer, page
@@ -110,6 +111,7 @@ class Tags:
         return {}
 
     def describe_tags(self, call: Call, params: Params) -> Result:
+        dry_run(params)
         rows = [
             {"Key": tag["Key"], "ResourceId": id, "ResourceType": kind, "Value": tag["Value"]}
             for kind in sorted(set(self._estate.kinds(call.account, call.region)) & TAGGABLE)
