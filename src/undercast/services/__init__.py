@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from undercast.services import apigatewayv2, cloudwatch, ec2, ec2_instance_connect, iam, lambda_, logs, ssm, sts
+from undercast.services import (
+    apigatewayv2,
+    cloudwatch,
+    ec2,
+    ec2_instance_connect,
+    iam,
+    lambda_,
+    logs,
+    schemas,
+    ssm,
+    sts,
+)
 from undercast.services.base import Service
 
 if TYPE_CHECKING:
@@ -21,6 +32,7 @@ SERVICES: tuple[Callable[[Cloud], Service], ...] = (
     lambda_.build,
     apigatewayv2.build,
     cloudwatch.build,
+    schemas.build,
     ec2.build,
     ssm.build,
     ec2_instance_connect.build,

@@ -8,3 +8,4 @@ from undercast.store.tables import lambda_layers as lambda_layers
 from undercast.store.tables import logs as logs
 from undercast.store.tables import metrics as metrics
 from undercast.store.tables import queue as queue
+from undercast.store.tables import schemas as schemas
