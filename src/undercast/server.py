@@ -22,10 +22,14 @@ log = logging.getLogger(__name__)
 STOP_S = 8.0  # services have this long to stop
 
 
+class CannotListen(Exception):
+    """The address is taken, or not this machine's."""
+
+
 def serve(settings: Settings, ready: Callable[[running.Running], None]) -> None:
     """Run a server until SIGTERM or SIGINT; `ready` is called once it answers.
 
-    Raises `running.AlreadyRunning`, and OSError when the address is taken.
+    Raises `running.AlreadyRunning` and `CannotListen`.
     """
     lock = running.Lock(settings.data)
     lock.take()
@@ -50,7 +54,12 @@ async def _main(settings: Settings, ready: Callable[[running.Running], None]) ->
         listener.start()
         # The port first: services put it into the addresses they give out. Nobody knows of it before
         # `ready`, and what connects early waits for the start below.
-        cloud.port = await listener.listen(settings.host, settings.port)
+        try:
+            cloud.port = await listener.listen(settings.host, settings.port)
+        except OSError as error:
+            raise CannotListen(
+                f"can not listen on {settings.host}:{settings.port}: {error.strerror or error}"
+            ) from error
         await cloud.start()
         told = _describe(cloud)
         running.write(settings.data, told)

@@ -31,9 +31,10 @@ def log_file(data: Path) -> Path:
 
 def foreground(settings: Settings, ready_fd: int | None) -> None:
     """Run the server in this process until it is told to stop."""
+    _make_folder(settings.data)
     _refuse_second(settings, ready_fd)
     _log_to(settings, quiet=ready_fd is not None and not sys.stderr.isatty())
-    from undercast.server import serve
+    from undercast.server import CannotListen, serve
 
     def ready(server: running.Running) -> None:
         if settings.aws_config:
@@ -48,11 +49,10 @@ def foreground(settings: Settings, ready_fd: int | None) -> None:
     except running.AlreadyRunning:
         _refuse_second(settings, ready_fd)
         raise
-    except OSError as error:
-        message = f"can not listen on {settings.host}:{settings.port}: {error.strerror or error}"
+    except CannotListen as error:
         if ready_fd is not None:
-            _tell(ready_fd, message)
-        fail(message, "Another program may use the port: choose one with --port, or stop it.")
+            _tell(ready_fd, str(error))
+        fail(str(error), "Another program may use the port: choose one with --port, or stop it.")
     except Exception as error:
         logging.getLogger("undercast").exception("the server failed")
         message = f"the server failed: {type(error).__name__}: {error}"
@@ -63,8 +63,8 @@ def foreground(settings: Settings, ready_fd: int | None) -> None:
 
 def detached(settings: Settings, arguments: list[str]) -> None:
     """Start the server in the background; returns once it answers."""
+    _make_folder(settings.data)
     _refuse_second(settings, None)
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     reading, writing = os.pipe()
     began = time.monotonic()
     with log_file(settings.data).open("ab") as log:
@@ -117,6 +117,15 @@ def _tell(descriptor: int, word: str) -> None:
     os.close(descriptor)
 
 
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(data, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        fail(f"the data folder {data} can not be used: {error.strerror}", "Choose another one with --data.")
+
+
 def _refuse_second(settings: Settings, ready_fd: int | None) -> None:
     pid = running.pid(settings.data)
     if pid is None:
@@ -130,7 +139,6 @@ def _refuse_second(settings: Settings, ready_fd: int | None) -> None:
 
 
 def _log_to(settings: Settings, quiet: bool) -> None:
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = logging.handlers.RotatingFileHandler(
         log_file(settings.data), maxBytes=LOG_BYTES, backupCount=LOG_FILES
     )
