@@ -424,6 +424,27 @@ def test_domain_names_and_mappings(gateway: Any, api_id: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "localhost",
+        "127.0.0.1",
+        "a_b.test",
+        "*.localhost",
+        "s3.localhost",
+        "lambda.us-east-1.localhost",
+        "x.execute-api.us-east-1.localhost",
+        "sts.amazonaws.com",
+    ],
+)
+def test_names_the_cloud_is_called_by_cannot_be_taken(gateway: Any, name: str) -> None:
+    configuration = {"CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/x"}
+    assert (
+        failure(gateway.create_domain_name, DomainName=name, DomainNameConfigurations=[configuration])[0]
+        == "BadRequestException"
+    )
+
+
 DEFINITION: dict[str, Any] = {
     "openapi": "3.0.1",
     "info": {"title": "pets", "version": "7", "description": "about pets"},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
     from undercast.cloud import Cloud
 
 _NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-# Names that can never be somebody's on the Internet (RFC 6761, RFC 6762, ICANN's .internal). Only these go
-# into the hosts file: pointing a real name at this machine would take it from everyone here.
-_OURS_TO_RESOLVE = (".localhost", ".test", ".example", ".invalid", ".local", ".internal")
+# Names that can never be somebody's on the Internet (RFC 6761). Only these go into the hosts file: pointing
+# a real name at this machine would take it from everyone here.
+_OURS_TO_RESOLVE = (".localhost", ".test", ".example", ".invalid")
 _HOSTED_ZONE = "Z1UJRXOUMOOFQ8"
 _EDITABLE = (
     "CertificateArn",
@@ -44,8 +46,7 @@ class DomainNames:
 
     def create_domain_name(self, call: Call, params: Params) -> Result:
         name = params["DomainName"].lower()
-        if not _NAME.fullmatch(name) or len(name) > 253:
-            raise bad_request("The provided domain name is invalid")
+        _check_name(name)
         _refuse(params)
         given = params.get("DomainNameConfigurations") or []
         if len(given) != 1:
@@ -144,6 +145,22 @@ def delete_everything(session: Session, account: str) -> list[str]:
     session.execute(delete(HttpApiMapping).where(HttpApiMapping.account == account))
     session.execute(delete(HttpDomainName).where(HttpDomainName.account == account))
     return [name for row in rows for name in (row.domain_name, target(row))]
+
+
+def _check_name(name: str) -> None:
+    """Raise BadRequestException for what is no name, and for names under which the cloud itself is called."""
+    if not _NAME.fullmatch(name) or len(name) > 253 or name.rpartition(".")[2].isdecimal():
+        raise bad_request("The provided domain name is invalid")
+    ours = name.endswith((".localhost", ".amazonaws.com"))
+    if ours and (name.count(".") == name.count("*") or set(name.split(".")) & _service_labels()):
+        raise bad_request(f"The domain name {name} is reserved for the cloud itself")
+
+
+@lru_cache(maxsize=1)
+def _service_labels() -> frozenset[str]:
+    """What the hosts of AWS's own endpoints are made of."""
+    services = botocore.session.get_session().get_available_services()
+    return frozenset({*services, "amazonaws", "execute-api", "lambda-url"})
 
 
 def _configuration(target_name: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ _KEEP_S = 2 * 3600.0  # as long as AWS keeps keys
 _RETRY_S = 5.0  # between two looks for a key that is not there, and after a failure
 _TIMEOUT_S = 5.0
 _MAX_DOCUMENT = 1024 * 1024
+_UNREACHABLE = "OIDC discovery endpoint communication error"
 
 
 class IssuerUnreachable(Exception):
@@ -53,16 +54,19 @@ class Issuers:
             if (found := _fresh(known, key_id)) is not None:
                 return found
             now = time.monotonic()
-            if now - known.tried_at >= _RETRY_S or known.keys is None:
+            if now - known.tried_at >= _RETRY_S:
                 known.tried_at = now
                 known.keys = _Keys(await self._read(issuer, guarded), now)
+            if known.keys is None:
+                # It did not answer a moment ago: not every request waits to see that again.
+                raise IssuerUnreachable(_UNREACHABLE)
             return known.keys.by_id.get(key_id)
 
     async def _read(self, issuer: str, guarded: bool) -> dict[str, jwt.PyJWK]:
         discovery = await self._document(f"{issuer.rstrip('/')}/.well-known/openid-configuration", guarded)
         location = discovery.get("jwks_uri")
         if not isinstance(location, str) or not location.startswith(("http://", "https://")):
-            raise IssuerUnreachable("OIDC discovery endpoint communication error")
+            raise IssuerUnreachable(_UNREACHABLE)
         document = await self._document(location, guarded)
         keys: dict[str, jwt.PyJWK] = {}
         for one in document.get("keys", []):
@@ -84,9 +88,9 @@ class Issuers:
                         raise ValueError("too large")
                 document = orjson.loads(raw) if response.status == 200 else None
         except (TimeoutError, OSError, ValueError, aiohttp.ClientError) as error:
-            raise IssuerUnreachable("OIDC discovery endpoint communication error") from error
+            raise IssuerUnreachable(_UNREACHABLE) from error
         if not isinstance(document, dict):
-            raise IssuerUnreachable("OIDC discovery endpoint communication error")
+            raise IssuerUnreachable(_UNREACHABLE)
         return document
 
 
