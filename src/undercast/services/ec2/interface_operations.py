@@ -151,7 +151,8 @@ class InterfaceOperations:
                     "availability zone",
                 )
             check_routable(change, interface)
-            attached = attach(change, interface, instance_id, index, False, call.now)
+            marked = {**interface, "_Hot": True}
+            attached = attach(change, marked, instance_id, index, False, call.now)
         return {"AttachmentId": attached["Attachment"]["AttachmentId"], "NetworkCardIndex": 0}
 
     def detach_network_interface(self, call: Call, params: Params) -> Result:

@@ -203,13 +203,14 @@ def attach(change: Change, interface: Record, instance: str, index: int, delete:
         "InstanceOwnerId": change.account,
         "Status": "attached",
     }
-    return change.update(KIND, interface["NetworkInterfaceId"], Attachment=attachment, Status="in-use")
+    attached = {**interface, "Attachment": attachment, "Status": "in-use"}
+    return change.put(KIND, interface["NetworkInterfaceId"], attached)
 
 
 def detach(change: Change, interface: Record) -> Record:
     """The interface on its own again. An address it had for the time being goes."""
     free = set_association(change, interface, None) if _dynamic(interface) else interface
-    kept = {k: v for k, v in free.items() if k != "Attachment"}
+    kept = {k: v for k, v in free.items() if k not in ("Attachment", "_Hot")}
     return change.put(KIND, interface["NetworkInterfaceId"], {**kept, "Status": "available"})
 
 

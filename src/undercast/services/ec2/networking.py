@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from undercast.network.network import Network, NetworkError
 from undercast.services.ec2.desired_network import RELEVANT, Holder, picture
 from undercast.services.ec2.estate import Mutation
+from undercast.services.ec2.hot_plug import HotPlug
 
 if TYPE_CHECKING:
     from undercast.services.ec2.service import Ec2
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
+_TAKE_S = 3.0
 _CLASH_KEPT_S = 10.0
 
 
@@ -38,32 +40,48 @@ class Networking:
         self._failure: NetworkError | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._hot_plug = HotPlug(ec2)
+        self._taking: asyncio.Task[None] | None = None
         self._clashes: dict[str, tuple[float, str | None]] = {}
 
     async def start(self) -> None:
-        """Take the machine's network over and bring it to what the records say."""
-        cloud = self._ec2.cloud
+        """Take the machine's network over, now or when another server has let go of it."""
         self._loop = asyncio.get_running_loop()
         self._network.describe = self._ec2.metadata.describe
-        # Without signatures everyone who reaches the API commands it: instances shall not.
-        listen = cloud.listen if cloud.settings.auth == "on" else None
-        if cloud.settings.servers_enabled:
-            await self._network.start(cloud.port, listen)
-        else:
-            self._network.reason = "instances are turned off (servers_enabled = false)"
         self._ec2.estate.listen(self._changed)
-        if self._network.reason is None:
+        if not self._ec2.cloud.settings.servers_enabled:
+            self._network.reason = "instances are turned off (servers_enabled = false)"
+        elif not await self._take():
+            self._taking = asyncio.create_task(self._take_later())
+
+    async def _take(self) -> bool:
+        cloud = self._ec2.cloud
+        # Without signatures everyone who reaches the API commands it: instances shall not.
+        await self._network.start(cloud.port, cloud.listen if cloud.settings.auth == "on" else None)
+        if self._network.reason is not None:
+            return False
+        with self._count:
             self._wanted += 1
-            self._poke.set()
-            self._task = asyncio.create_task(self._run())
-            await self.applied()
+        self._poke.set()
+        self._task = asyncio.create_task(self._run())
+        return True
+
+    async def _take_later(self) -> None:
+        log.info("no instances for now: %s", self._network.reason)
+        while True:
+            await asyncio.sleep(_TAKE_S)
+            if await self._take():
+                log.info("the instance network is ours now")
+                return
 
     async def stop(self) -> None:
         """Let go of the machine's network; instances that run keep their filter."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        tasks = [task for task in (self._taking, self._task) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = None
+        await self._hot_plug.stop()
         await self._network.close()
 
     def capability(self) -> str | None:
@@ -123,3 +141,4 @@ class Networking:
             raise NetworkError(f"the records do not make a network: {error!r}") from error
         self.holders = now.holders
         await self._network.apply(now.desired)
+        self._hot_plug.poke()
