@@ -79,7 +79,7 @@ class Schemas:
         return {}
 
 
-def _query(call: Call, params: Params) -> Select[tuple[SchemaVersion]]:
+def _query(call: Call, params: Params) -> Select[SchemaVersion]:
     return select(SchemaVersion).where(
         SchemaVersion.account == call.account,
         SchemaVersion.region == call.region,
