@@ -73,7 +73,7 @@ class Registries:
             inside = select(SchemaVersion.name).where(
                 SchemaVersion.account == call.account,
                 SchemaVersion.region == call.region,
-                SchemaVersion.registry == registry.name,
+                SchemaVersion.registry_name == registry.name,
             )
             if session.scalars(inside).first() is not None:
                 raise AwsError("BadRequestException", f"Registry {registry.name} is not empty.")

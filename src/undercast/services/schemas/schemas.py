@@ -72,7 +72,7 @@ class Schemas:
                 delete(SchemaVersion).where(
                     SchemaVersion.account == call.account,
                     SchemaVersion.region == call.region,
-                    SchemaVersion.registry == schema.registry,
+                    SchemaVersion.registry_name == schema.registry_name,
                     SchemaVersion.name == schema.name,
                 )
             )
@@ -83,7 +83,7 @@ def _query(call: Call, params: Params) -> Select[SchemaVersion]:
     return select(SchemaVersion).where(
         SchemaVersion.account == call.account,
         SchemaVersion.region == call.region,
-        SchemaVersion.registry == params["RegistryName"],
+        SchemaVersion.registry_name == params["RegistryName"],
     )
 
 
@@ -105,7 +105,7 @@ def _new(call: Call, params: Params, version: int, kind: str) -> SchemaVersion:
     return SchemaVersion(
         account=call.account,
         region=call.region,
-        registry=params["RegistryName"],
+        registry_name=params["RegistryName"],
         name=params["SchemaName"],
         version=version,
         kind=kind,
@@ -117,7 +117,7 @@ def _new(call: Call, params: Params, version: int, kind: str) -> SchemaVersion:
 
 
 def _arn(call: Call, schema: SchemaVersion) -> str:
-    return call.arn("schemas", f"schema/{schema.registry}/{schema.name}")
+    return call.arn("schemas", f"schema/{schema.registry_name}/{schema.name}")
 
 
 def _when(unix: float) -> dt.datetime:

@@ -27,7 +27,7 @@ class SchemaVersion(Base):
 
     account: Mapped[str] = mapped_column(String(12), primary_key=True)
     region: Mapped[str] = mapped_column(String(32), primary_key=True)
-    registry: Mapped[str] = mapped_column(String(64), primary_key=True)
+    registry_name: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(385), primary_key=True)
     version: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(String(32))
