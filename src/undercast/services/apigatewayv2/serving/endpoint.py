@@ -21,7 +21,7 @@ from undercast.services.apigatewayv2.serving.compiled import (
     Route,
 )
 from undercast.services.apigatewayv2.serving.directory import Directory
-from undercast.services.apigatewayv2.serving.exchange import Exchange
+from undercast.services.apigatewayv2.serving.exchange import Exchange, new_request_id
 from undercast.services.apigatewayv2.serving.invoking import Functions
 from undercast.services.apigatewayv2.serving.issuers import Issuers
 from undercast.services.apigatewayv2.serving.outgoing import Clients
@@ -63,6 +63,7 @@ class Endpoint:
             return None
         if located.stage is None:
             answer = answers.not_found().answer()
+            answer.headers.append(("apigw-requestid", new_request_id()))
             return HttpResponse(answer.status, answer.headers, answer.body)
         exchange = Exchange(request, located.stage, located.path, located.host)
         if located.base_path is not None:

@@ -65,7 +65,7 @@ class Exchange:
         self.path = path  # as sent, without stage or mapping: what routes are matched with
         self.method = request.method
         self.started = time.time()
-        self.request_id = base64.urlsafe_b64encode(os.urandom(11)).decode()
+        self.request_id = new_request_id()
         self.source_ip = request.source_ip
         self.domain_name = host
         self.domain_prefix = host.partition(".")[0]
@@ -139,6 +139,11 @@ class Exchange:
         for name, value in self.query:
             joined[name] = f"{joined[name]},{value}" if name in joined else value
         return joined
+
+
+def new_request_id() -> str:
+    """An identifier as the header `apigw-requestid` carries it."""
+    return base64.urlsafe_b64encode(os.urandom(11)).decode()
 
 
 def _joined(pairs: list[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
