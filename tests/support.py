@@ -152,8 +152,8 @@ class Server(Account):
     @property
     def log(self) -> str:
         """What the server logged so far."""
-        path = self.data.with_suffix(".log")
-        return path.read_text(errors="replace") if path.exists() else ""
+        paths = (self.data.with_suffix(".log"), self.data / "server.log")
+        return "".join(path.read_text(errors="replace") for path in paths if path.exists())
 
     def stop(self, kill: bool = False) -> None:
         """End the process: by SIGTERM, or by SIGKILL as a power cut would."""
