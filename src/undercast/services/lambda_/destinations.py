@@ -95,8 +95,17 @@ def record(
         if response["error"]:
             context["functionError"] = response["error"]
         document["responseContext"] = context
-        document["responsePayload"] = orjson.Fragment(response["payload"] or "null")
+        document["responsePayload"] = _json_or_text(response["payload"] or "null")
     return orjson.dumps(document)
+
+
+def _json_or_text(text: str) -> Any:
+    """A result inside a record: as it is, or as a string when a runtime answered something else than JSON."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return orjson.Fragment(text)
 
 
 def dead_letter_context(request_id: str, message: str) -> str:

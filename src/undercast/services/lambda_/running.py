@@ -12,7 +12,7 @@ import orjson
 
 from undercast.functions.function import FunctionsUnavailable, Invocation, StreamingInvocation
 from undercast.services.base import AwsError
-from undercast.services.lambda_ import errors, limits
+from undercast.services.lambda_ import errors, limits, metrics
 from undercast.services.lambda_.core import Core
 from undercast.services.lambda_.model import Function, Version
 from undercast.services.lambda_.slots import Slot
@@ -38,10 +38,9 @@ async def run(
     A `slot` taken by the caller is used and given back in any case.
     """
     if slot is None:
-        check_state(version)
-        slot = core.slots.take(function, version.version)
+        slot = _slot(core, function, version)
     try:
-        return await core.engine.invoke(
+        invocation = await core.engine.invoke(
             version.spec,
             payload or _EMPTY,
             request_id=request_id,
@@ -50,6 +49,8 @@ async def run(
             trace_id=trace_id or new_trace(),
             tail=tail,
         )
+        metrics.ran(core, function.key, invocation)
+        return invocation
     except FunctionsUnavailable as error:
         raise unavailable(error) from error
     finally:
@@ -69,8 +70,7 @@ async def stream(
     tail: bool = False,
 ) -> HeldStream:
     """Run a version and read its answer piece by piece. The stream must be read to its end or closed."""
-    check_state(version)
-    slot = core.slots.take(function, version.version)
+    slot = _slot(core, function, version)
     try:
         streaming = await core.engine.invoke_stream(
             version.spec,
@@ -119,6 +119,7 @@ class HeldStream:
     def _release(self) -> None:
         slot, self._slot = self._slot, None
         if slot is not None:
+            metrics.ran(self._core, slot.key, self.streaming.invocation)
             self._core.slots.release(slot)
 
     def __del__(self) -> None:
@@ -126,6 +127,15 @@ class HeldStream:
         if self._slot is not None:
             self._core.on_loop(self._core.slots.release, self._slot)
             self._slot = None
+
+
+def _slot(core: Core, function: Function, version: Version) -> Slot:
+    check_state(version)
+    try:
+        return core.slots.take(function, version.version)
+    except AwsError:
+        metrics.throttled(core, function.key)
+        raise
 
 
 def check_state(version: Version) -> None:

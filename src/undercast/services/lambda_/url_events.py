@@ -109,7 +109,10 @@ def _body(body: bytes, content_type: str) -> tuple[str, bool]:
 
 def response(payload: bytes) -> HttpResponse:
     """The answer a result means: a dictionary with a statusCode is one, anything else is its body."""
-    result = orjson.loads(payload) if payload else None
+    try:
+        result = orjson.loads(payload) if payload else None
+    except orjson.JSONDecodeError:  # a runtime of its own kind may answer anything
+        return HttpResponse(200, [("content-type", "application/json")], payload)
     if not isinstance(result, dict) or "statusCode" not in result:
         body = result.encode() if isinstance(result, str) else orjson.dumps(result)
         return HttpResponse(200, [("content-type", "application/json")], body)
