@@ -129,11 +129,16 @@ def setup(
 
 
 @app.command()
-def demo(data: Data = None) -> None:
-    """Play the tutorial on the running cloud."""
+def demo(
+    chapter: Annotated[
+        list[str] | None, typer.Option("--chapter", help="functions or servers; may be repeated [both].")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Play the tutorial for real, and leave the cloud running."""
     from undercast.commands import preparing
 
-    preparing.demo(data)
+    preparing.demo(data, chapter or [])
 
 
 @account.command("add")

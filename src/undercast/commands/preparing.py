@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import typer
 from rich.table import Table
 
-from undercast.commands.speaking import err, fail, out, settings
+from undercast.commands.speaking import WRONG_USE, err, fail, out, settings
 from undercast.machines.errors import MachineError
 from undercast.machines.images.library import Images
 
@@ -30,15 +31,18 @@ def setup(data: Path | None, remove: bool) -> None:
     )
 
 
-def demo(data: Path | None) -> None:
+def demo(data: Path | None, chapters: list[str]) -> None:
     """Play the tutorial."""
     from undercast import demo as tutorial
 
-    run: Callable[[Path | None], int] | None = getattr(tutorial, "run", None)
-    if run is None:
-        fail("this installation has no demo", "Run `make demo` in a checkout.")
-    if code := run(settings(data=data).data):
-        fail("the demo did not go through", code=code)
+    if unknown := set(chapters) - set(tutorial.CHAPTERS):
+        fail(
+            f"the demo has no chapter {', '.join(sorted(unknown))}",
+            f"There are: {', '.join(tutorial.CHAPTERS)}",
+            WRONG_USE,
+        )
+    if code := tutorial.run(settings(data=data), chapters or list(tutorial.CHAPTERS)):
+        raise typer.Exit(code)
 
 
 def _with_images(data: Path | None, work: Callable[[Images], Awaitable[T]]) -> T:

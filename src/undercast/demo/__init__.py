@@ -1,5 +1,5 @@
 """`undercast demo`: the tutorial, played on the real thing."""
 
-from undercast.demo.play import run
+from undercast.demo.play import CHAPTERS, run
 
-__all__ = ["run"]
+__all__ = ["CHAPTERS", "run"]

@@ -7,24 +7,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 
 from undercast import running
 from undercast.demo import functions, servers
 from undercast.demo.stage import DemoFailed, Stage
-from undercast.settings import default_data
+from undercast.settings import Settings, default_data
 
+CHAPTERS = ("functions", "servers")
 _GONE_S = 10.0  # how long a killed server may take to be gone
 
 
-def run(data: Path, *, with_servers: bool = True) -> int:
-    """Play the tutorial on the cloud of a data folder; returns an exit status."""
+def run(settings: Settings, chapters: Sequence[str]) -> int:
+    """Play chapters on the cloud of a data folder; returns an exit status."""
     console = Console(highlight=False)
+    data = settings.data
     try:
+        if "servers" in chapters:
+            _set_up(settings, console)
         server = running.read(data) or _up(data)
         stage = Stage(console, data / "demo", environment(server))
 
@@ -33,14 +38,30 @@ def run(data: Path, *, with_servers: bool = True) -> int:
             _kill(server, data)
             server = _up(data, server.port)
 
-        functions.play(stage, server.account, server.region, crash)
-        if with_servers:
-            servers.play(stage, server.region)
+        if "functions" in chapters:
+            functions.play(stage, server.account, server.region, crash)
+        if "servers" in chapters:
+            servers.play(stage)
     except DemoFailed as failure:
-        console.print(f"\n[bold red]The demo stopped:[/] {failure}", markup=True)
+        console.print(f"\n[bold red]The demo stopped:[/] {escape(str(failure))}")
         return 1
     _farewell(console, server, data)
     return 0
+
+
+def _set_up(settings: Settings, console: Console) -> None:
+    """Servers need Incus, a storage pool and an image. Quick where they are there already."""
+    from undercast.machines import setup
+    from undercast.machines.errors import MachineError
+    from undercast.machines.setup.progress import ConsoleProgress
+
+    try:
+        setup.run(settings, ConsoleProgress(console))
+    except MachineError as error:
+        raise DemoFailed(
+            f"this machine could not be set up for servers: {error}\n"
+            "The functions chapter works without: undercast demo --chapter functions"
+        ) from error
 
 
 def environment(server: running.Running) -> Mapping[str, str]:
@@ -49,9 +70,7 @@ def environment(server: running.Running) -> Mapping[str, str]:
         "AWS_ENDPOINT_URL": server.url,
         "AWS_ACCESS_KEY_ID": server.access_key_id,
         "AWS_SECRET_ACCESS_KEY": server.secret_access_key,
-        "AWS_SESSION_TOKEN": "",
         "AWS_DEFAULT_REGION": server.region,
-        "AWS_PROFILE": "",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         # Debian's own before another `aws` that is too old to know AWS_ENDPOINT_URL.

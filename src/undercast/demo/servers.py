@@ -31,7 +31,7 @@ print("R2 on 1,000 unseen rows:", round(forest.score(rows[4000:], target[4000:])
 """
 
 
-def play(stage: Stage, region: str) -> None:
+def play(stage: Stage) -> None:
     """Play the chapter. Raises DemoFailed at the first step that does not do what the tutorial says."""
     stage.chapter("Servers: a machine of one's own")
     _clear(stage)

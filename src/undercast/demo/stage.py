@@ -28,7 +28,9 @@ class Stage:
         self.console = console
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._environment = {**os.environ, "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off", **environment}
+        foreign = [name for name in os.environ if name.startswith("AWS_")]
+        kept = {name: value for name, value in os.environ.items() if name not in foreign}
+        self._environment = {**kept, "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off", **environment}
 
     def chapter(self, title: str) -> None:
         """Begin a chapter."""
