@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from undercast.functions.channel import Channel
+from undercast.functions.container_keys import ContainerKeys
 from undercast.functions.extensions import Extensions
 from undercast.functions.ground import Ground, Sandbox
 from undercast.functions.listener import Listener
@@ -24,7 +25,13 @@ class Attachment:
     """Everything of one sandbox that is registered with the event loop, made and undone together."""
 
     def __init__(
-        self, sandbox: Sandbox, owner: Owner, ground: Ground, output: Output, extensions: Extensions
+        self,
+        sandbox: Sandbox,
+        owner: Owner,
+        ground: Ground,
+        output: Output,
+        extensions: Extensions,
+        keys: ContainerKeys | None,
     ) -> None:
         self.sandbox = sandbox
         self.frozen = False
@@ -36,9 +43,11 @@ class Attachment:
         output.attach(sandbox.stdout)
         loop.add_reader(sandbox.stdout, self._printed)
         channel = sandbox.channel
-        self._api = RuntimeApi(owner, extensions, serves_runtime=channel is None)
-        self._listeners = [Listener(loop, sandbox.runtime_api, self._api.connection)]
-        if ground.gateway is not None:
+        self._api = RuntimeApi(owner, extensions, channel is None, keys)
+        self._listeners: list[Listener] = []
+        if sandbox.runtime_api is not None:
+            self._listeners.append(Listener(loop, sandbox.runtime_api, self._api.connection))
+        if ground.gateway is not None and sandbox.gateway is not None:
             self._listeners.append(Listener(loop, sandbox.gateway, ground.gateway))
         self.transport = self._api if channel is None else Channel(loop, channel, owner)
         ground.run(self._watch())
@@ -61,6 +70,11 @@ class Attachment:
             listener.close()
         self._api.close()
         return self.sandbox.memory_peak_mb()
+
+    def hand_over(self) -> None:
+        """Somebody else speaks to the runtime from now on."""
+        if isinstance(self.transport, Channel):
+            self.transport.close()
 
     async def freeze(self) -> None:
         """Stop every process until `thaw`."""

@@ -135,8 +135,11 @@ class Engine:
         await self._pool.provision(spec, count)
 
     async def snapshot(self, spec: FunctionSpec) -> None:
-        """Initialise a version once, so that later environments start from that state (SnapStart)."""
-        raise SnapshotRefused("SnapStart is not supported on this machine.")
+        """Initialise a version once, so that later environments start from that state (SnapStart).
+
+        Raises InitFailed, SnapshotRefused, FunctionsUnavailable.
+        """
+        await self._pool.snapshot(spec)
 
     def retire(self, key_prefix: str) -> None:
         """A function changed or went: idle environments end now, busy ones after their invocation."""

@@ -10,16 +10,19 @@ from collections.abc import Callable
 from undercast.functions import failures
 from undercast.functions.attachment import Attachment
 from undercast.functions.channel import PAYLOAD_LIMIT
+from undercast.functions.container_keys import ContainerKeys
 from undercast.functions.entry import Entry
 from undercast.functions.exchange import BodyStream, Exchange, Request
 from undercast.functions.extensions import Extensions
 from undercast.functions.failures import Failure
-from undercast.functions.function import EnvironmentState, FunctionSpec, InitFailed
+from undercast.functions.function import Credentials, EnvironmentState, FunctionSpec, InitFailed
 from undercast.functions.ground import Ground, Process, Sandbox
 from undercast.functions.journal import Journal
+from undercast.functions.snapshots import Snapshot
 from undercast.functions.spec import Exit, SandboxSpec
 from undercast.functions.variables import variables
 
+SNAP_START = "snap-start"  # as AWS_LAMBDA_INITIALIZATION_TYPE says
 INIT_LIMIT_S = 10.0
 # How long an answer waits for its runtime and extensions to be free: the next request then finds them warm.
 _LINGER_S = 0.02
@@ -40,6 +43,7 @@ class Environment:
         ground: Ground,
         *,
         initialization_type: str,
+        snapshot: Snapshot | None = None,
         on_idle: Callable[[Environment], None],
         on_dead: Callable[[Environment], None],
     ) -> None:
@@ -53,6 +57,7 @@ class Environment:
         self.runtime_version_arn = entry.runtime_version_arn(spec.region)
         self.initialised: asyncio.Future[None] = ground.loop.create_future()
         self._entry = entry
+        self._snapshot = snapshot  # what it is restored from
         self._ground = ground
         self._loop = ground.loop
         self._on_idle = on_idle
@@ -65,13 +70,17 @@ class Environment:
         self._extensions = Extensions(spec, self._extensions_changed)
         self._exchange: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._phase = "init"
+        self._phase = "init" if snapshot is None else "restore"
         self._init_started = 0.0
         self._init_ms: float | None = None
+        self._restore_ms: float | None = None
         self._init_error: tuple[str, bytes] | None = None  # as the runtime reported it
+        self._init_noted = False
         self._runtime_ready = False
         self._runtime_idle = False
         self._memory_mb = 0
+        self._keys: ContainerKeys | None = None
+        self._taken: Snapshot | None = None  # the snapshot that this environment's process is
         self._held = False  # the runtime waits for external extensions
 
     # from the pool
@@ -81,15 +90,25 @@ class Environment:
         if self._entry.broken:
             self._without_entry_point()
             return
+        if self._snapshot is not None and self._phase == "restore":
+            self._journal.add(self._log.restore_start())
+            begun = time.perf_counter()
+            await self._begin_with(await self._snapshot.fork(self._journal.variables), {})
+            self._init_started = begun  # what the fork took is part of the restore
+            return
         self._journal.add(self._log.init_start(self._phase))
         if self._phase == "init" and self._entry.statement:
             self._output.add(f"{self._entry.statement}\n")
         spec, entry = self.spec, self._entry
-        keys = self._ground.credentials_for(spec.role_arn, spec.account, spec.name)
-        if keys is not None:
+        keys = None
+        if self.initialization_type == SNAP_START:
+            self._keys = ContainerKeys(self._credentials)
+        elif (keys := self._credentials()) is not None:
             # a process keeps the keys it was started with: it goes before they do
             self.expires = time.perf_counter() + max(60.0, keys.expires - time.time() - 900.0)
         env = variables(spec, self._journal.stream, keys, self.initialization_type)
+        if self._keys is not None:
+            env.update(self._keys.variables)
         env.update(entry.variables)
         self._held = bool(entry.extensions)
         sandbox = await self._ground.sandboxes.create(
@@ -103,8 +122,13 @@ class Environment:
                 tmp_mb=spec.tmp_mb,
                 argv=entry.argv,
                 hold=self._held,
+                snapshot=self.initialization_type == SNAP_START,
             )
         )
+        await self._begin_with(sandbox, env)
+
+    async def _begin_with(self, sandbox: Sandbox, env: dict[str, str]) -> None:
+        """Serve a new sandbox."""
         if self.state == "dead":  # given up meanwhile
             await sandbox.destroy()
             return
@@ -159,12 +183,28 @@ class Environment:
             await self._extensions.shutdown(reason)
         self.kill()
 
+    def take_snapshot(self) -> Snapshot:
+        """Hand over the process that has initialised the version. The environment's state must be so."""
+        assert self._attached is not None and self.state == "snapshot"
+        self._attached.hand_over()
+        sandbox = self._attached.sandbox
+        self._taken = Snapshot(self._ground, sandbox, self.spec.tmp_mb, self.spec.memory_mb)
+        return self._taken
+
+    async def shutdown_snapshot(self) -> None:
+        """End the snapshot's process when no environment that was forked from it lives any more."""
+        if self._taken is not None:
+            await self._taken.until_unused()
+        self.kill()
+
     def kill(self) -> None:
         """End the environment now; what it held is released in the background."""
         if self.state == "dead":
             return
         self.state = "dead"
         self._cancel_timer()
+        if self._taken is not None:
+            self._taken.close()
         self._release()
         self._output.flush()
         if not self.initialised.done():
@@ -221,8 +261,15 @@ class Environment:
         self._init_error = (error_type, body)  # its process exits now, and that is what counts
 
     def runtime_at_snapshot(self) -> None:
-        if self._attached is not None:
-            self._attached.transport.proceed()
+        if self._attached is None or self.state != "init" or self.initialization_type != SNAP_START:
+            return
+        self._cancel_timer()
+        self._output.drain()
+        self._journal.add(self._log.init_done(self._elapsed_ms(), self._phase, "success", None))
+        self._output.flush()
+        self.state = "snapshot"
+        if not self.initialised.done():
+            self.initialised.set_result(None)
 
     def runtime_restore_failed(self, error_type: str, body: bytes) -> None:
         self._init_error = (error_type, body)
@@ -257,8 +304,8 @@ class Environment:
         """Begin to serve a new sandbox."""
         self.state = "init"
         self._init_started = time.perf_counter()
-        self._attached = Attachment(sandbox, self, self._ground, self._output, self._extensions)
-        limit = INIT_LIMIT_S if self._phase == "init" else float(self.spec.timeout_s)
+        self._attached = Attachment(sandbox, self, self._ground, self._output, self._extensions, self._keys)
+        limit = float(self.spec.timeout_s) if self._phase == "invoke" else INIT_LIMIT_S
         self._timer = self._loop.call_later(limit, self._expired)
         return self._attached
 
@@ -302,13 +349,10 @@ class Environment:
             return
         self._extensions.close_registration()
         self._cancel_timer()
-        millis = (time.perf_counter() - self._init_started) * 1000
         self._output.drain()
-        if self._phase == "init":
-            self._init_ms = millis
+        self._note_init_done()
         if self._attached is not None:
             self._attached.sandbox.end_init()
-        self._journal.add(self._log.init_done(millis, self._phase, "success", None))
         for name, events in self._extensions.described():
             self._journal.add(self._log.extension(name, "Ready", events, None))
         if not self.initialised.done():
@@ -320,16 +364,32 @@ class Environment:
             self.state = "busy"
             self._start_invoke(exchange)
 
+    def _note_init_done(self) -> None:
+        """Say once, and remember, how long the initialisation or restore took."""
+        if self._init_noted:
+            return
+        self._init_noted = True
+        millis = self._elapsed_ms()
+        if self._phase == "restore":
+            self._restore_ms = millis
+            self._journal.add(self._log.restore_done(millis, "success", None))
+            return
+        if self._phase == "init":
+            self._init_ms = millis
+        self._journal.add(self._log.init_done(millis, self._phase, "success", None))
+
     def _init_broken(self, failure: Failure) -> None:
         """The initialisation failed: repeat it inside the invocation, or fail that when it was repeated."""
-        millis = (time.perf_counter() - self._init_started) * 1000
+        millis = self._elapsed_ms()
         if self._init_error is not None:
             error_type: str | None = self._init_error[0]
         else:
             error_type = failure.error_type if failure.status == "error" else None
         self._release()
         self._cancel_timer()
-        if failure.status != "timeout" or self._phase == "init":
+        if self._phase == "restore":
+            self._journal.add(self._log.restore_done(millis, failure.status, error_type))
+        elif failure.status != "timeout" or self._phase == "init":
             self._journal.add(self._log.init_done(millis, self._phase, failure.status, error_type))
         exchange = self._exchange
         if exchange is not None and self._phase == "init":
@@ -355,7 +415,8 @@ class Environment:
         invocation.payload = body
         invocation.function_error = "Unhandled"
         invocation.status, invocation.error_type = "error", error_type
-        invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000
+        if exchange.started:
+            invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000
 
     async def _initialise_again(self) -> None:
         """The init phase failed: run it once more, in the invocation's time."""
@@ -365,6 +426,7 @@ class Environment:
         self._phase = "invoke"
         self.state = "creating"
         self._init_error = None
+        self._init_noted = False
         self._runtime_ready = self._runtime_idle = False
         self._extensions = Extensions(self.spec, self._extensions_changed)
         exchange.started = time.perf_counter()
@@ -383,7 +445,7 @@ class Environment:
         """The function's time begins."""
         self._runtime_idle = False
         self._journal.start(exchange.request.request_id)
-        if self._phase == "init" or not exchange.started:
+        if self._phase != "invoke" or not exchange.started:
             exchange.started = time.perf_counter()
         left = self.spec.timeout_s - (time.perf_counter() - exchange.started)
         self._timer = self._loop.call_later(left, self._expired)
@@ -447,6 +509,7 @@ class Environment:
         invocation.memory_mb = min(self._memory_mb, self.spec.memory_mb)
         init_ms, self._init_ms = self._init_ms, None
         invocation.init_ms = init_ms
+        invocation.restore_ms, self._restore_ms = self._restore_ms, None
         billed = invocation.duration_ms
         if init_ms is not None and self.initialization_type == "on-demand":
             billed += init_ms  # billed since August 2025
@@ -525,7 +588,16 @@ class Environment:
     def _init_mark(self) -> None:
         """The function's output has come to where its initialisation ended."""
         if self._exchange is not None and self._exchange.delivered:
+            self._note_init_done()
             self._journal.start(self._exchange.request.request_id)
+
+    def _credentials(self) -> Credentials | None:
+        spec = self.spec
+        return self._ground.credentials_for(spec.role_arn, spec.account, spec.name)
+
+    def _elapsed_ms(self) -> float:
+        """Since the initialisation or restore began."""
+        return (time.perf_counter() - self._init_started) * 1000
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -127,7 +127,8 @@ class SnapshotRefused(Exception):
     """The function's initialised state cannot be snapshotted; the message says why."""
 
 
-EnvironmentState = Literal["creating", "init", "idle", "busy", "dead"]
+# "snapshot": initialised, and environments are forked from it (SnapStart)
+EnvironmentState = Literal["creating", "init", "idle", "busy", "snapshot", "dead"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from undercast.functions.cells import Cell
 from undercast.functions.function import Credentials, CredentialSource, LogWriter
 from undercast.functions.spec import Exit, Runtime, SandboxSpec
 
@@ -34,10 +35,10 @@ class Sandbox(Protocol):
     def stdout(self) -> int: ...
 
     @property
-    def runtime_api(self) -> socket.socket: ...
+    def runtime_api(self) -> socket.socket | None: ...  # None: another sandbox's serve this one too
 
     @property
-    def gateway(self) -> socket.socket: ...
+    def gateway(self) -> socket.socket | None: ...
 
     async def start(self) -> None: ...
 
@@ -66,6 +67,10 @@ class Sandboxes(Protocol):
     async def close(self) -> None: ...
 
     async def prepare(self, runtime: str) -> Runtime: ...
+
+    async def take_cell(self, tmp_mb: int) -> Cell: ...
+
+    def give_back_cell(self, cell: Cell) -> None: ...
 
 
 @dataclass(slots=True)

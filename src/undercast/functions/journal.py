@@ -27,6 +27,11 @@ class Journal:
             spec, runtime
         )
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """How a restored environment learns of its own log stream."""
+        return {"AWS_LAMBDA_LOG_STREAM_NAME": self.stream}
+
     def add(self, lines: Sequence[str]) -> None:
         """Add log events of the platform's."""
         for line in lines:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from undercast.functions import entry as entries
 from undercast.functions.entry import Entry
-from undercast.functions.environment import Environment
+from undercast.functions.environment import SNAP_START, Environment
 from undercast.functions.exchange import Exchange, Request
-from undercast.functions.function import FunctionSpec, FunctionsUnavailable
+from undercast.functions.function import FunctionSpec, FunctionsUnavailable, SnapshotRefused
 from undercast.functions.ground import Ground
+from undercast.functions.snapshots import Snapshot
 from undercast.functions.spec import SandboxError
 
 FREEZE_AFTER_S = 0.1  # idle this long: stop the processes. Back-to-back invocations never pay for it
@@ -32,7 +33,17 @@ class Waiter(NamedTuple):
 class Group:
     """The environments of one function version."""
 
-    __slots__ = ("all", "entry", "fingerprint", "idle", "provisioned", "spec", "waiters")
+    __slots__ = (
+        "all",
+        "entry",
+        "fingerprint",
+        "idle",
+        "provisioned",
+        "snapshot",
+        "spec",
+        "taking",
+        "waiters",
+    )
 
     def __init__(self, spec: FunctionSpec, entry: Entry) -> None:
         self.spec = spec
@@ -42,6 +53,8 @@ class Group:
         self.waiters: deque[Waiter] = deque()
         self.provisioned = 0
         self.fingerprint = 0  # of the code's files, for functions under development
+        self.snapshot: Snapshot | None = None
+        self.taking = asyncio.Lock()  # while the snapshot is taken
 
 
 class Pool:
@@ -120,6 +133,30 @@ class Pool:
         if missing > 0:
             await asyncio.gather(*[self._provision_one(group) for _ in range(missing)])
 
+    async def snapshot(self, spec: FunctionSpec) -> None:
+        """Initialise a version once, for environments to be forked from.
+
+        Raises InitFailed, SnapshotRefused, FunctionsUnavailable.
+        """
+        await self._snapshot(await self._group(spec))
+
+    async def _snapshot(self, group: Group) -> Snapshot:
+        """The version's snapshot, taken now if there is none that lives."""
+        async with group.taking:
+            if group.snapshot is None or not group.snapshot.alive:
+                if group.entry.argv is not None or group.entry.extensions:
+                    what = (
+                        "external extensions"
+                        if group.entry.extensions
+                        else f"the runtime {group.spec.runtime}"
+                    )
+                    raise SnapshotRefused(f"SnapStart is not supported with {what} on this machine.")
+                template = self._environment(group, SNAP_START)
+                await self._create(template)
+                await template.initialised
+                group.snapshot = template.take_snapshot()
+            return group.snapshot
+
     def retire(self, key_prefix: str) -> None:
         """These versions are gone: idle environments end now, busy ones after their invocation."""
         for key in [key for key in self._groups if key.startswith(key_prefix)]:
@@ -149,12 +186,15 @@ class Pool:
                 group.fingerprint = fingerprint(spec.code)
         return group
 
-    def _environment(self, group: Group, initialization_type: str) -> Environment:
+    def _environment(
+        self, group: Group, initialization_type: str, snapshot: Snapshot | None = None
+    ) -> Environment:
         environment = Environment(
             group.spec,
             group.entry,
             self._ground,
             initialization_type=initialization_type,
+            snapshot=snapshot,
             on_idle=self._release,
             on_dead=self._forget,
         )
@@ -167,26 +207,33 @@ class Pool:
             waiter = self._next_waiter(group)
             if self._closed or waiter is None:
                 return  # served by another one meanwhile
-            environment = self._environment(group, "on-demand")
-            exchange = environment.begin(waiter.request)
             try:
-                await environment.create()
+                snapshot = await self._snapshot(group) if group.spec.snap_start else None
+                environment = self._environment(group, SNAP_START if snapshot else "on-demand", snapshot)
+                exchange = environment.begin(waiter.request)
+                await self._create(environment)
             except Exception as problem:
-                environment.kill()
                 if not waiter.exchange.done():
-                    waiter.exchange.set_exception(_as_unavailable(problem))
+                    waiter.exchange.set_exception(problem)
                 return
             if not waiter.exchange.done():
                 waiter.exchange.set_result(exchange)
 
+    @staticmethod
+    async def _create(environment: Environment) -> None:
+        try:
+            await environment.create()
+        except SandboxError as problem:
+            environment.kill()
+            raise FunctionsUnavailable(str(problem)) from problem
+        except BaseException:
+            environment.kill()
+            raise
+
     async def _provision_one(self, group: Group) -> None:
         async with self._slots:
             environment = self._environment(group, "provisioned-concurrency")
-            try:
-                await environment.create()
-            except Exception as problem:
-                environment.kill()
-                raise _as_unavailable(problem) from problem
+            await self._create(environment)
         await environment.initialised
 
     @staticmethod
@@ -239,6 +286,8 @@ class Pool:
             self._ground.run(environment.shutdown())
         elif environment.state in ("busy", "init", "creating"):
             environment.retired = True
+        elif environment.state == "snapshot":
+            self._ground.run(environment.shutdown_snapshot())
         else:
             environment.kill()
 
@@ -314,10 +363,6 @@ def fingerprint(folder: Path) -> int:
         except OSError:  # removed while we looked: the next look sees what came of it
             continue
     return hash(tuple(sorted(seen)))
-
-
-def _as_unavailable(problem: Exception) -> Exception:
-    return FunctionsUnavailable(str(problem)) if isinstance(problem, SandboxError) else problem
 
 
 def memory_is_short() -> bool:

@@ -8,7 +8,9 @@ import json
 import time
 from typing import Protocol
 
+from undercast.functions import container_keys
 from undercast.functions.channel import PAYLOAD_LIMIT, RuntimeEvents
+from undercast.functions.container_keys import ContainerKeys
 from undercast.functions.exchange import BodyStream
 from undercast.functions.extensions import Extensions
 from undercast.functions.http_connection import BodySink, Connection, error
@@ -32,9 +34,16 @@ class StreamEvents(RuntimeEvents, Protocol):
 class RuntimeApi:
     """Answers every connection from inside one environment; the transport of runtimes that speak HTTP."""
 
-    def __init__(self, events: StreamEvents, extensions: Extensions, serves_runtime: bool) -> None:
+    def __init__(
+        self,
+        events: StreamEvents,
+        extensions: Extensions,
+        serves_runtime: bool,
+        keys: ContainerKeys | None = None,
+    ) -> None:
         self._events = events
         self._extensions = extensions
+        self._keys = keys
         self._serves_runtime = serves_runtime  # false where the runtime uses the channel
         self._connections: set[Connection] = set()
         self._waiting: Connection | None = None  # the runtime's request for the next event
@@ -101,6 +110,8 @@ class RuntimeApi:
             self._extensions.handle(connection, path[len(_EXTENSION) :])
         elif path.startswith(_RUNTIME) and self._serves_runtime:
             self._runtime(connection, path[len(_RUNTIME) :])
+        elif path == container_keys.PATH and self._keys is not None:
+            self._keys.handle(connection)
         elif path in _TELEMETRY:
             name = "Telemetry" if path == _TELEMETRY[0] else "Logs"
             # AWS's own runtime interface emulator answers so where these are not offered

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from undercast.functions import clients, packet_filter
-from undercast.functions.cells import Cells
+from undercast.functions.cells import Cell, Cells
 from undercast.functions.cgroups import Cgroups, CgroupsMissing
 from undercast.functions.env_network import AddressBlock, Networks, NoAddresses
 from undercast.functions.packet_filter import FilterUnavailable
@@ -152,6 +152,20 @@ class Sandboxes:
         except (OSError, NoAddresses, DisksUnavailable) as error:
             raise SandboxError(f"the environment could not be made: {error}") from error
         return sandbox
+
+    async def take_cell(self, tmp_mb: int) -> Cell:
+        """The resources of one environment, for one that is forked from a snapshot. Raises SandboxError."""
+        if self._cells is None:
+            raise SandboxError(self.capability.reason or "functions are not available")
+        try:
+            return await self._cells.take(tmp_mb)
+        except (OSError, NoAddresses, DisksUnavailable) as error:
+            raise SandboxError(f"the environment could not be made: {error}") from error
+
+    def give_back_cell(self, cell: Cell) -> None:
+        """The opposite of `take_cell`, when the processes have ended."""
+        if self._cells is not None:
+            self._cells.give_back(cell)
 
     def _take(self, kind: _Kind) -> Sandbox | None:
         """A prepared environment that still lives."""

@@ -31,6 +31,8 @@ class SandboxSpec:
     """None: fork the runtime's zygote and run the bound bootstrap. Otherwise: execute this."""
     hold: bool = False
     """Do not start the runtime before Sandbox.start() is called; extensions come first."""
+    snapshot: bool = False
+    """Environments will be forked from its process (SnapStart)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,7 @@ class Zygote:
         files, directories = base_root.masked_paths()
         settings = {
             "filter": seccomp.build().hex(),
+            "snapshot_filter": seccomp.build(snapshot=True).hex(),
             "limits": LIMITS,
             "masked_files": files,
             "masked_directories": directories,

@@ -27,9 +27,10 @@ from awslambdaric import lambda_runtime_client as ric_client
 from awslambdaric import lambda_runtime_log_utils as ric_logs
 from awslambdaric import lambda_runtime_marshaller as ric_marshaller
 
-from . import wire
+from . import snapshot, wire
 
 _CHUNK = 65536
+_log_descriptors: list[int] = []  # beside standard output
 
 
 class ChannelClient(ric_client.LambdaRuntimeClient):  # type: ignore[misc]  # awslambdaric has no types
@@ -84,8 +85,11 @@ class ChannelClient(ric_client.LambdaRuntimeClient):  # type: ignore[misc]  # aw
         self._send_error(wire.INIT_ERROR, error_response_data, error_type_override)
 
     def restore_next(self) -> None:
+        snapshot.check(keep=self._channel.fileno())
+        _mark_init_done()
         self._send(wire.SNAPSHOT_READY, b"")
-        self._receive()
+        self._channel = snapshot.serve(self._channel, [1, 2, *_log_descriptors])
+        self._pid = os.getpid()
 
     def report_restore_error(self, restore_error_data: Any) -> None:
         self._send_error(wire.RESTORE_ERROR, restore_error_data, "Runtime.AfterRestoreError")
@@ -174,7 +178,9 @@ def _bind_runtime_client() -> None:
     """Redo what the runtime client decided from the environment when the zygote imported it."""
     environ = os.environ
     # one record of the function's logger is one log event, as on AWS; its writer closes the descriptor
-    environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(os.dup(1))
+    log = os.dup(1)
+    _log_descriptors.append(log)
+    environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(log)
     base = getattr(ric_client, "BaseLambdaRuntimeClient", ric_client.LambdaRuntimeClient)
     base.marshaller = ric_marshaller.LambdaMarshaller()
     log_format = ric_logs.LogFormat.from_str(environ.get("AWS_LAMBDA_LOG_FORMAT"))

@@ -18,7 +18,8 @@ TO_ENGINE = struct.Struct("<BBxxI")  # type, detail, length of body
 
 # towards the environment
 INVOKE = 1
-PROCEED = 2  # restored (answer to SNAPSHOT_READY)
+PROCEED = 2  # go on (answer to SNAPSHOT_READY and RESTORED)
+FORK = 3  # to a snapshot: meta is JSON, the number of the environment stands for the time limit
 
 # towards the engine
 READY = 1  # initialised; body empty
@@ -27,6 +28,9 @@ ERROR = 3  # the runtime client's error object
 INIT_ERROR = 4  # "TYPE\0" and the error object
 SNAPSHOT_READY = 5  # initialised, hooks before the snapshot ran
 RESTORE_ERROR = 6  # "TYPE\0" and the error object
+RESTORED = 7  # an environment was forked from a snapshot and waits for PROCEED
+EXITED = 8  # from a snapshot: an environment forked from it ended; body EXITED_BODY
+EXITED_BODY = struct.Struct("<Ii")  # number of the environment, status as waitpid(2) gives it
 
 JSON, BYTES = 0, 1
 

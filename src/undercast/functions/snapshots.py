@@ -1,0 +1,266 @@
+"""SnapStart: the initialised process of a version, and the environments that are forked from it.
+
+What these have of their own: memory (copied on write), control groups and so limits, channel, log, /tmp. The
+network and the user are the version's; they cannot signal into the server, and other versions not at all.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import os
+import signal
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from undercast.functions.cells import Cell
+from undercast.functions.ground import Ground, Sandbox
+from undercast.functions.inside import kernel, wire
+from undercast.functions.sandbox import CORE_MB
+from undercast.functions.spec import Exit, SandboxError
+
+_log = logging.getLogger(__name__)
+
+FORK_LIMIT_S = 10.0
+_CREDENTIALS = struct.Struct("=iII")  # struct ucred, unix(7)
+_CLONE_FS = 0x00000200  # linux/sched.h: what a thread must not share to enter a tree of mounts
+
+
+class Restored:
+    """An environment forked from a snapshot; a sandbox to whoever uses it."""
+
+    runtime_api = None
+    gateway = None
+
+    def __init__(
+        self, channel: socket.socket, stdout: int, cell: Cell, memory_mb: int, gone: Callable[[], None]
+    ) -> None:
+        self.pid = 0
+        self.channel = channel
+        self.stdout = stdout
+        self._cell = cell
+        self._memory_mb = memory_mb
+        self._gone = gone
+        self._end: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._destroyed = False
+        self._cpu_limited = False
+
+    async def start(self) -> None:
+        raise SandboxError("a restored environment runs already")
+
+    async def spawn(self, argv: Any, env: Any) -> Any:
+        raise SandboxError("a restored environment has no external extensions")
+
+    def end_init(self) -> None:
+        """Apply the CPU share."""
+        if not self._cpu_limited:
+            self._cpu_limited = True
+            self._cell.cgroup.limit_cpu(self._memory_mb / CORE_MB)
+
+    async def freeze(self) -> None:
+        """Stop every process until `thaw`."""
+        self._cell.cgroup.freeze()
+
+    async def thaw(self) -> None:
+        """Let them run again."""
+        self._cell.cgroup.thaw()
+
+    def memory_peak_mb(self) -> int:
+        """Most memory of its own, beside what it shares with the snapshot."""
+        return -(-self._cell.cgroup.memory_peak() >> 20)
+
+    async def wait(self) -> Exit:
+        """How its process ended, once it has."""
+        return await asyncio.shield(self._end)
+
+    def ended(self, status: int | None) -> None:
+        """Its process ended; `status` as waitpid(2) gives it, None when the snapshot is gone too."""
+        if self._end.done():
+            return
+        out_of_memory = self._cell.cgroup.out_of_memory_kills() > 0
+        if status is None:
+            self._end.set_result(Exit(None, signal.SIGKILL))
+        elif os.WIFSIGNALED(status):
+            self._end.set_result(Exit(None, os.WTERMSIG(status), out_of_memory))
+        else:
+            self._end.set_result(Exit(os.WEXITSTATUS(status), None, out_of_memory))
+
+    async def destroy(self) -> None:
+        """End its processes and give everything back. Idempotent."""
+        if self._destroyed:
+            return
+        self._destroyed = True
+        self._cell.cgroup.kill()
+        if self.pid > 0 and not self._end.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.channel.close()
+        os.close(self.stdout)
+        self._gone()
+
+
+class Snapshot:
+    """A process that has initialised a version and forks environments on request."""
+
+    def __init__(self, ground: Ground, sandbox: Sandbox, tmp_mb: int, memory_mb: int) -> None:
+        assert sandbox.channel is not None
+        self._ground = ground
+        self._loop = ground.loop
+        self._channel = sandbox.channel
+        self._tmp_mb = tmp_mb
+        self._memory_mb = memory_mb
+        self._children: dict[int, Restored] = {}
+        self._number = 0
+        self._data = b""
+        self._unused = asyncio.Event()
+        self._unused.set()
+        # entering another tree of mounts needs a thread that shares its own with nobody
+        self._mounter = ThreadPoolExecutor(1, "snapshot-mounts", lambda: kernel.unshare(_CLONE_FS))
+        self.alive = True
+        self._loop.add_reader(self._channel, self._heard)
+
+    async def until_unused(self) -> None:
+        """Wait until no environment that was forked from it lives."""
+        await self._unused.wait()
+
+    def close(self) -> None:
+        """The process is gone or about to be: so are all that were forked from it."""
+        if self.alive:
+            self.alive = False
+            self._loop.remove_reader(self._channel)
+            self._mounter.shutdown(wait=False)
+            for child in list(self._children.values()):
+                child.ended(None)
+
+    async def fork(self, env: Mapping[str, str]) -> Restored:
+        """A new environment, with these variables changed. Raises SandboxError."""
+        cell = await self._ground.sandboxes.take_cell(self._tmp_mb)
+        self._number += 1
+        number = self._number
+        try:
+            cell.cgroup.limit_memory(self._memory_mb)
+            child = self._ask(number, cell, env)
+        except OSError as problem:
+            self._ground.sandboxes.give_back_cell(cell)
+            raise SandboxError(f"the snapshot cannot be restored: {problem}") from problem
+        try:
+            async with asyncio.timeout(FORK_LIMIT_S):
+                child.pid, user = await self._greeting(child.channel)
+                await self._loop.run_in_executor(self._mounter, _own_tmp, child.pid, user, cell)
+            child.channel.send(wire.TO_INSIDE.pack(wire.PROCEED, 0, 0, 0))
+        except (OSError, TimeoutError) as problem:
+            await child.destroy()
+            raise SandboxError(
+                f"the snapshot cannot be restored: {problem or 'it does not answer'}"
+            ) from problem
+        return child
+
+    def _ask(self, number: int, cell: Cell, env: Mapping[str, str]) -> Restored:
+        """Send the request with the descriptors the new process takes."""
+        if not self.alive:
+            raise OSError(errno.EPIPE, "its process is gone")
+        with contextlib.ExitStack() as handed:
+            here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            handed.callback(there.close)
+            here.setblocking(False)
+            here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            stdout, inside = os.pipe2(os.O_CLOEXEC)
+            handed.callback(os.close, inside)
+            os.set_blocking(stdout, False)
+            child = Restored(here, stdout, cell, self._memory_mb, lambda: self._forget(number, cell))
+            self._children[number] = child
+            self._unused.clear()
+            groups = cell.cgroup.join_descriptors()
+            for descriptor in groups.values():
+                handed.callback(os.close, descriptor)
+            meta = json.dumps({"env": dict(env), "own_tmp": True}).encode()
+            head = wire.TO_INSIDE.pack(wire.FORK, len(meta), 0, number)
+            fds = array.array("i", [there.fileno(), inside, *groups.values()])
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)]
+            try:
+                sent = self._channel.sendmsg([head, meta], rights)
+                if sent < len(head) + len(meta):
+                    raise OSError(errno.EAGAIN, "it does not take requests")
+            except OSError:
+                self._children.pop(number)
+                here.close()
+                os.close(stdout)
+                raise
+        return child
+
+    async def _greeting(self, channel: socket.socket) -> tuple[int, int]:
+        """The new process's number on this machine and its user, as the kernel says who sent a message."""
+        readable = asyncio.Event()
+        self._loop.add_reader(channel, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self._loop.remove_reader(channel)
+        size = wire.TO_ENGINE.size
+        data, ancillary, _, _ = channel.recvmsg(size, socket.CMSG_SPACE(_CREDENTIALS.size))
+        if len(data) < size:
+            raise OSError(errno.EPIPE, "the new process ended")
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+                pid, user, _ = _CREDENTIALS.unpack_from(content)
+                return pid, user
+        raise OSError(errno.EPROTO, "the new process did not say who it is")
+
+    def _heard(self) -> None:
+        """The snapshot's process reports ends. It may be hostile: anything else ends it."""
+        try:
+            data = self._channel.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        self._data += data
+        size = wire.TO_ENGINE.size + wire.EXITED_BODY.size
+        while len(self._data) >= size:
+            kind, _, length = wire.TO_ENGINE.unpack_from(self._data)
+            if kind != wire.EXITED or length != wire.EXITED_BODY.size:
+                _log.warning("a snapshot's process sent what it should not; it is not used any more")
+                self.close()
+                return
+            number, status = wire.EXITED_BODY.unpack_from(self._data, wire.TO_ENGINE.size)
+            self._data = self._data[size:]
+            child = self._children.get(number)
+            if child is not None:
+                child.ended(status)
+
+    def _forget(self, number: int, cell: Cell) -> None:
+        self._children.pop(number, None)
+        if not self._children:
+            self._unused.set()
+        self._ground.sandboxes.give_back_cell(cell)
+
+
+def _own_tmp(pid: int, user: int, cell: Cell) -> None:
+    """Give a process that has its own tree of mounts its own user map and /tmp. Raises OSError."""
+    for name in ("uid_map", "gid_map"):
+        Path(f"/proc/{pid}/{name}").write_text(f"{user} {user} 1")
+    theirs = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    ours = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        kernel.setns(theirs, kernel.CLONE_NEWNS)
+        try:
+            kernel.move_mount(cell.tmp, "/tmp")  # noqa: S108  # the environment's own
+        finally:
+            kernel.setns(ours, kernel.CLONE_NEWNS)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    os.close(cell.tmp)
+    cell.tmp = -1
