@@ -574,6 +574,13 @@ def test_import_export_and_import_again_give_the_same_api(gateway: Any) -> None:
         ("[]", "Invalid OpenAPI input."),
         ("{", "Invalid OpenAPI input."),
         (
+            "openapi: 3.0.1\ninfo: {title: x}\na: &a [x,x,x,x,x,x,x,x,x,x]\n"
+            + "".join(
+                f"{n}: &{n} [{','.join(['*' + m] * 10)}]\n" for m, n in ("ab", "bc", "cd", "de", "ef", "fg")
+            ),
+            "Invalid OpenAPI input.",
+        ),
+        (
             '{"swagger": "2.0"}',
             "Unsupported version of OpenAPI. HTTP APIs are imported from OpenAPI 3.0.x only.",
         ),

@@ -230,6 +230,12 @@ def test_authorizer_policies(statements: Any, allowed: bool) -> None:
     assert policies.allows({"Version": "2012-10-17", "Statement": statements}, ARN) is allowed
 
 
+def test_a_hostile_policy_is_matched_in_time() -> None:
+    pattern = "*a" * 40 + "b"
+    assert not policies.allows({"Statement": _statement("Allow", pattern)}, "a" * 5000)
+    assert policies.allows({"Statement": _statement("Allow", "a*a?a*")}, "aaaa")
+
+
 @pytest.mark.parametrize("document", [None, {}, {"Statement": ["x"]}, {"Statement": {"Effect": "Maybe"}}])
 def test_what_is_no_policy(document: Any) -> None:
     with pytest.raises(policies.BadPolicy):

@@ -149,7 +149,7 @@ def delete_everything(session: Session, account: str) -> list[str]:
 
 def _check_name(name: str) -> None:
     """Raise BadRequestException for what is no name, and for names under which the cloud itself is called."""
-    if not _NAME.fullmatch(name) or len(name) > 253 or name.rpartition(".")[2].isdecimal():
+    if len(name) > 253 or not _NAME.fullmatch(name) or name.rpartition(".")[2].isdecimal():
         raise bad_request("The provided domain name is invalid")
     ours = name.endswith((".localhost", ".amazonaws.com"))
     if ours and (name.count(".") == name.count("*") or set(name.split(".")) & _service_labels()):

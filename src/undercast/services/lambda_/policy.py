@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
+from undercast.services import wildcards
 from undercast.services.lambda_ import errors
 
 INVOKE = "lambda:InvokeFunction"
@@ -81,21 +81,7 @@ def arn_like(pattern: str, arn: str) -> bool:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     """
     wanted, actual = pattern.split(":", 5), arn.split(":", 5)
-    return len(wanted) == len(actual) and all(map(_matches, wanted, actual))
-
-
-def _matches(pattern: str, text: str) -> bool:
-    if "*" not in pattern and "?" not in pattern:
-        return pattern == text
-    return _wildcards(pattern).fullmatch(text) is not None
-
-
-@lru_cache(maxsize=4096)
-def _wildcards(pattern: str) -> re.Pattern[str]:
-    # Neighbouring stars are one star; with them, a hostile pattern would make the match exponential.
-    parts = re.sub(r"\*+", "*", pattern)
-    translated = {"*": "[\\s\\S]*", "?": "[\\s\\S]"}
-    return re.compile("".join(translated.get(char) or re.escape(char) for char in parts))
+    return len(wanted) == len(actual) and all(map(wildcards.matches, wanted, actual))
 
 
 def statement(params: Mapping[str, Any], resource: str) -> dict[str, Any]:

@@ -91,6 +91,11 @@ class Endpoint:
             exchange.error_type = refused.error_type
             if refused.why is not None:
                 exchange.integration_error = refused.why
+                # The caller is told nothing, as on AWS; whoever runs this cloud should not have to guess.
+                api, stage = exchange.stage.api.id, exchange.stage.name
+                log.warning(
+                    "API %s, stage %s: %s %s: %s", api, stage, exchange.method, exchange.path, refused.why
+                )
             answer = refused.answer()
         if cors is not None:
             answer.headers = cors.apply(answer.headers, origin)

@@ -63,13 +63,11 @@ async def call(clients: Clients, exchange: Exchange, integration: Integration) -
                 timeout=aiohttp.ClientTimeout(total=None),
             ) as response,
         ):
-            body = await response.content.read(MAX_RESPONSE + 1)
-            while len(body) <= MAX_RESPONSE and (more := await response.content.read(MAX_RESPONSE)):
-                body += more
-            status, received = (
-                response.status,
-                [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers],
-            )
+            body = await _body(response)
+            status = response.status
+            received = [
+                (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers
+            ]
     except TimeoutError as error:
         raise answers.unavailable("Endpoint request timed out") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -77,9 +75,17 @@ async def call(clients: Clients, exchange: Exchange, integration: Integration) -
     finally:
         exchange.integration_latency_ms = int((time.monotonic() - started) * 1000)
     exchange.integration_status = status
-    if len(body) > MAX_RESPONSE:
-        raise answers.internal_error("The integration's response is larger than 10 MB")
     return Reply(status, _incoming(received), body)
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_RESPONSE:
+            raise answers.internal_error("The integration's response is larger than 10 MB")
+    return b"".join(pieces)
 
 
 def _url(template: str, exchange: Exchange, path: str | None, raw_query: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import Any
+
+from undercast.services import wildcards
 
 _ACTION = "execute-api:invoke"
 
@@ -34,9 +34,9 @@ def allows(document: Any, resource: str) -> bool:
 
 def _applies(statement: dict[str, Any], resource: str) -> bool:
     actions = _patterns(statement.get("Action"))
-    if not any(_matches(pattern.lower(), _ACTION) for pattern in actions):
+    if not any(wildcards.matches(pattern.lower(), _ACTION) for pattern in actions):
         return False
-    return any(_matches(pattern, resource) for pattern in _patterns(statement.get("Resource")))
+    return any(wildcards.matches(pattern, resource) for pattern in _patterns(statement.get("Resource")))
 
 
 def _patterns(value: Any) -> list[str]:
@@ -44,16 +44,3 @@ def _patterns(value: Any) -> list[str]:
     if not all(isinstance(one, str) for one in found):
         raise BadPolicy("policyDocument")
     return found
-
-
-def _matches(pattern: str, text: str) -> bool:
-    return _expression(pattern).fullmatch(text) is not None
-
-
-@lru_cache(maxsize=1024)
-def _expression(pattern: str) -> re.Pattern[str]:
-    # IAM's wildcards: `*` for any text, `?` for one character. Runs of `*` mean one.
-    parts = re.split(r"(\*+|\?)", pattern)
-    return re.compile(
-        "".join(".*" if p.startswith("*") else "." if p == "?" else re.escape(p) for p in parts), re.DOTALL
-    )
