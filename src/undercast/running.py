@@ -6,6 +6,7 @@ import fcntl
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -24,6 +25,7 @@ class Running:
     secret_access_key: str
     started: float  # Unix time
     version: str
+    settings: dict[str, Any]
 
 
 class AlreadyRunning(Exception):

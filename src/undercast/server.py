@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,7 @@ from undercast.settings import Settings
 log = logging.getLogger(__name__)
 
 STOP_S = 8.0  # services have this long to stop
+EXIT_S = 14.0  # the whole process, from the signal on
 
 
 class CannotListen(Exception):
@@ -49,7 +51,7 @@ async def _main(settings: Settings, ready: Callable[[running.Running], None]) ->
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, _stop, stopping)
     try:
         listener.start()
         # The port first: services put it into the addresses they give out. Nobody knows of it before
@@ -77,6 +79,23 @@ async def _main(settings: Settings, ready: Callable[[running.Running], None]) ->
         gateway.close()
 
 
+def _stop(stopping: asyncio.Event) -> None:
+    """The first signal asks for an orderly end, which has its limit; a second one does not wait for it."""
+    if stopping.is_set():
+        os._exit(1)
+    stopping.set()
+    # Threads can not be cancelled, and the interpreter waits for them: this is the way out if one hangs.
+    deadline = threading.Timer(EXIT_S, _leave)
+    deadline.daemon = True
+    deadline.start()
+
+
+def _leave() -> None:
+    log.error("not everything ended within %s s; leaving", EXIT_S)
+    logging.shutdown()
+    os._exit(1)
+
+
 def _describe(cloud: Cloud) -> running.Running:
     settings = cloud.settings
     key = cloud.iam.root_key(settings.account)
@@ -91,4 +110,5 @@ def _describe(cloud: Cloud) -> running.Running:
         secret_access_key=key.secret if key else "test",
         started=time.time(),
         version=__version__,
+        settings=settings.shown(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -61,10 +62,13 @@ class Settings(BaseSettings):
     functions_idle_s: float = Field(300.0, gt=0, description="Idle environments go after this many seconds.")
     functions_concurrency: int = Field(1000, ge=1, description="Account concurrency limit per region.")
     functions_retry_s: float = Field(
-        60.0, gt=0, description="Pause before an asynchronous event's first retry; the second waits twice that."
+        60.0,
+        gt=0,
+        description="Pause before an asynchronous event's first retry; the second waits twice that.",
     )
     functions_hot_reload: bool | None = Field(
-        None, description="Run folders of this machine as code (S3Bucket=hot-reload); unset: on loopback only."
+        None,
+        description="Run folders of this machine as code (S3Bucket=hot-reload); unset: on loopback only.",
     )
 
     servers_enabled: bool = Field(True, description="Run instances on this machine, through Incus.")
@@ -111,6 +115,13 @@ class Settings(BaseSettings):
     def host_id(self) -> str:
         """Six hex digits of this data folder: part of every host-global name a server makes."""
         return hashlib.sha256(str(self.data.resolve()).encode()).hexdigest()[:6]
+
+    def shown(self) -> dict[str, Any]:
+        """The settings as plain values for people to read: a database's password is left out."""
+        values = self.model_dump(mode="json")
+        if self.database is not None:
+            values["database"] = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", self.database)
+        return values
 
     def replace(self, **changes: Any) -> Settings:
         """The same settings with some of them changed."""

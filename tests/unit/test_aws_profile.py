@@ -11,7 +11,7 @@ from undercast.commands import aws_profile
 from undercast.running import Running
 
 SERVER = Running(
-    1, "http://127.0.0.1:4566", "127.0.0.1", 4566, "0" * 12, "us-east-1", "AKIA", "se=cret", 0.0, "1"
+    1, "http://127.0.0.1:4566", "127.0.0.1", 4566, "0" * 12, "us-east-1", "AKIA", "se=cret", 0.0, "1", {}
 )
 VALUES = {"region": "us-east-1", "endpoint_url": "http://127.0.0.1:4566"}
 OURS = "[profile undercast]\nregion = us-east-1\nendpoint_url = http://127.0.0.1:4566\n"

@@ -9,6 +9,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ def status(data: Path | None, as_json: bool) -> int:
     wanted = settings(data=data)
     server = running.read(wanted.data)
     health = _health(server.url) if server is not None else None
+    in_force = server.settings if server is not None else wanted.shown()
     if as_json:
-        told: dict[str, Any] = {"running": server is not None, "settings": wanted.model_dump(mode="json")}
+        told: dict[str, Any] = {"running": server is not None, "settings": in_force}
         if server is not None:
             told |= {
                 "pid": server.pid,
@@ -44,7 +46,7 @@ def status(data: Path | None, as_json: bool) -> int:
         )
     else:
         _show_server(server, health)
-    _show_settings(wanted)
+    _show_settings(in_force)
     return 0 if server is not None else NOT_RUNNING
 
 
@@ -86,13 +88,13 @@ def _words(value: Any) -> str:
     return str(value)
 
 
-def _show_settings(wanted: Settings) -> None:
+def _show_settings(in_force: Mapping[str, Any]) -> None:
     table = Table(title="Settings", title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(style="dim")
-    for name, field in type(wanted).model_fields.items():
-        value = getattr(wanted, name)
+    for name, field in Settings.model_fields.items():
+        value = in_force.get(name)
         table.add_row(name, "" if value is None else str(value), field.description or "")
     out.print()
     out.print(table)

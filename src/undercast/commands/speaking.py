@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -65,5 +66,8 @@ def running_server(data: Path | None) -> running.Running:
     if told is None:
         if (pid := running.pid(folder)) is not None:
             fail(f"a server on {folder} is starting or stopping (process {pid})", "Try again in a moment.")
-        fail(f"no server runs on {folder}", "Start one with: undercast up", NOT_RUNNING)
+        advice = "Start one with: undercast up"
+        if data is None and os.geteuid() != 0 and Path("/var/lib/undercast").exists():
+            advice += "\nOne that was started with sudo is reached with sudo: sudo undercast ..."
+        fail(f"no server runs on {folder}", advice, NOT_RUNNING)
     return told

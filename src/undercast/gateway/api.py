@@ -75,10 +75,14 @@ class Api:
                 headers=request.headers,
             )
             result = await self._dispatcher.call(operation, call, params)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s %s by %s: done", target.service, operation.name, caller.principal_arn)
             return protocol.answer(operation, result, request.request_id)
         except AwsError as error:
             if error.status == 501 or operation is None:
                 log.warning("%s: %s", target.service, error.message)
+            else:
+                log.debug("%s %s: %s", target.service, operation.name, error)
             return protocol.error(error, request.request_id)
         except Exception:
             log.exception(
