@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -26,7 +28,7 @@ def test_names_come_and_go_and_the_rest_stays(hosts: Path) -> None:
     file.add({"b.localhost": "127.0.0.1", "a.localhost": "127.0.0.1"})
     file.add({"a.localhost": "198.18.0.1"})
     assert hosts.read_text() == (
-        f"{SYSTEM}\n# undercast aaaaaa begin\n198.18.0.1 a.localhost\n127.0.0.1 b.localhost\n"
+        f"{SYSTEM}\n# undercast aaaaaa begin {os.getpid()}\n198.18.0.1 a.localhost\n127.0.0.1 b.localhost\n"
         "# undercast aaaaaa end\n"
     )
     file.remove(["b.localhost", "unknown"])
@@ -65,8 +67,21 @@ def test_a_killed_server_is_swept_at_its_next_start(hosts: Path) -> None:
     assert "other.localhost" in hosts.read_text()
 
 
+def test_blocks_of_dead_processes_go_at_anybodys_start(hosts: Path) -> None:
+    process = subprocess.Popen(["true"])
+    process.wait(10)
+    block = "# undercast cccccc begin {pid}\n127.0.0.1 {name}\n# undercast cccccc end\n"
+    hosts.write_text(block.format(pid=process.pid, name="dead") + block.format(pid=os.getpid(), name="alive"))
+    file = HostsFile("aaaaaa", hosts)
+    file.add({"mine": "127.0.0.1"})
+    assert "dead" in hosts.read_text()
+    file.sweep()
+    text = hosts.read_text()
+    assert "dead" not in text and "alive" in text and "mine" in text
+
+
 def test_a_block_without_end_costs_nobody_a_line(hosts: Path) -> None:
-    hosts.write_text("# undercast aaaaaa begin\n10.0.0.1 precious\n")
+    hosts.write_text(f"# undercast aaaaaa begin {os.getpid()}\n10.0.0.1 precious\n")
     HostsFile("aaaaaa", hosts).sweep()
     assert hosts.read_text() == "10.0.0.1 precious\n"
 

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import tempfile
 import threading
 import time
@@ -20,6 +21,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 HOSTS = Path("/etc/hosts")
+_BEGIN = re.compile(r"# undercast ([0-9a-f]{6}) begin (\d+)$")
+_END = re.compile(r"# undercast [0-9a-f]{6} end$")
 _LOCK_TRIES = 500
 _LOCK_PAUSE_S = 0.01
 
@@ -34,8 +37,7 @@ class HostsFile:
     def __init__(self, host_id: str, path: Path = HOSTS, *, enabled: bool = True) -> None:
         self._path = path
         self._lock_path = path.parent / f".{path.name}.undercast.lock"
-        self._begin = f"# undercast {host_id} begin"
-        self._end = f"# undercast {host_id} end"
+        self._host_id = host_id
         self._names: dict[str, str] = {}
         self._guard = threading.Lock()
         self.available = enabled and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
@@ -62,17 +64,17 @@ class HostsFile:
             self._write()
 
     def sweep(self) -> None:
-        """Take away a block that a killed run of the same server left behind. Called at the start."""
+        """Take away what killed servers left: this one's block, and those of processes that are gone."""
         with self._guard:
-            self._write()
+            self._write(sweep=True)
 
-    def _write(self) -> None:
+    def _write(self, *, sweep: bool = False) -> None:
         if not self.available:
             return
         try:
             with self._locked():
                 before = self._path.read_text(encoding="utf-8", errors="surrogateescape")
-                after = self._without_block(before) + self._block()
+                after = self._kept(before, sweep) + self._block()
                 if after != before:
                     self._replace(after)
         except OSError as error:
@@ -89,27 +91,33 @@ class HostsFile:
         finally:
             os.close(descriptor)
 
-    def _without_block(self, text: str) -> str:
+    def _kept(self, text: str, sweep: bool) -> str:
+        """The text without this server's block, and without those of dead ones when sweeping."""
         kept: list[str] = []
-        inside = False
+        dropped: list[str] | None = None  # the lines of the block we are in, when it goes
         for line in text.splitlines(keepends=True):
-            if line.rstrip("\n") == self._begin:
-                inside = True
-            elif line.rstrip("\n") == self._end:
-                inside = False
-            elif not inside:
+            begin, end = _BEGIN.match(line), _END.match(line)
+            if begin is not None and self._goes(begin[1], begin[2], sweep):
+                dropped = []
+            elif dropped is not None and end is not None:
+                dropped = None
+            elif dropped is not None:
+                dropped.append(line)
+            else:
                 kept.append(line)
-        if inside:
-            # The block has no end: somebody edited it. Losing their lines is worse than a stale name.
-            return text.replace(self._begin + "\n", "", 1)
-        body = "".join(kept)
+        # A block without an end: somebody edited it. Losing their lines is worse than a stale name.
+        body = "".join(kept + (dropped or []))
         return body if not body or body.endswith("\n") else body + "\n"
+
+    def _goes(self, host_id: str, pid: str, sweep: bool) -> bool:
+        return host_id == self._host_id or (sweep and not Path("/proc", pid).exists())
 
     def _block(self) -> str:
         if not self._names:
             return ""
         lines = [f"{address} {name}\n" for name, address in sorted(self._names.items())]
-        return "".join([self._begin + "\n", *lines, self._end + "\n"])
+        begin = f"# undercast {self._host_id} begin {os.getpid()}\n"
+        return "".join([begin, *lines, f"# undercast {self._host_id} end\n"])
 
     def _replace(self, text: str) -> None:
         data = text.encode("utf-8", errors="surrogateescape")
