@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 import requests
 
 from lambda_support import ECHO, Lambda, package, refused
-from support import Account, unique
+from support import Account, Server, unique
 
 
 @pytest.fixture
@@ -441,3 +442,43 @@ def test_live_code(fn: Lambda, tmp_path: Path) -> None:
     for key in ("relative/path", "/no/such/folder", "/"):
         code = {"S3Bucket": "hot-reload", "S3Key": key}
         assert "S3Key" in refused(fn.client.create_function, **create(fn, Code=code)).message
+
+
+def test_reset_empties_the_account_alone(fn: Lambda, server: Server) -> None:
+    other = Lambda(server.account_factory())
+    kept, name = other.create(), fn.create()
+    fn.client.publish_layer_version(LayerName="l", Content={"ZipFile": package("x = 1")})
+    fn.client.create_function_url_config(FunctionName=name, AuthType="NONE")
+    assert fn.invoke(name, 1).result == 1
+    assert fn.account.signed("POST", "/_undercast/reset", "undercast").status_code == 200
+    assert fn.client.list_functions()["Functions"] == fn.client.list_layers()["Layers"] == []
+    assert refused(fn.client.invoke, FunctionName=name).status == 404
+    assert other.invoke(kept, 2).result == 2
+
+
+def test_functions_survive_kill_9(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    first = start_server(tmp_path / "data")
+    account = first.account_factory()
+    fn = Lambda(account)
+    name = fn.create(Publish=True, Tags={"k": "v"}, Environment={"Variables": {"KEY": "1"}})
+    fn.client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    fn.client.add_permission(
+        FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+    )
+    url = fn.client.create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"]
+    before = fn.client.get_function(FunctionName=name, Qualifier="live")
+    assert fn.invoke(name, 1, Qualifier="live").result == 1
+    first.stop(kill=True)
+    (tmp_path / "data/functions/code/.half-done").mkdir()
+
+    again = start_server(tmp_path / "data")
+    account.url = again.url
+    account._clients.clear()
+    fn.client = account.client("lambda")
+    assert fn.invoke(name, 2, Qualifier="live").result == 2
+    after = fn.client.get_function(FunctionName=name, Qualifier="live")
+    assert after["Configuration"] == before["Configuration"] and after["Tags"] == {"k": "v"}
+    assert "s3.amazonaws.com" in fn.client.get_policy(FunctionName=name)["Policy"]
+    shown = fn.client.get_function_url_config(FunctionName=name)["FunctionUrl"]
+    assert shown.split(".")[0] == url.split(".")[0]
+    assert not (tmp_path / "data/functions/code/.half-done").exists()

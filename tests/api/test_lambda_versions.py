@@ -357,3 +357,49 @@ def test_provisioned_concurrency(fn: Lambda) -> None:
     assert "should not be lower than function's total provisioned concurrency [2]" in low.message
     client.delete_provisioned_concurrency_config(**config)
     assert refused(client.get_provisioned_concurrency_config, **config).status == 404
+
+
+def test_snap_start(fn: Lambda) -> None:
+    code = (
+        "import os, time, uuid\n"
+        "time.sleep(0.5)\n"
+        "born = uuid.uuid4().hex\n"
+        "def handler(event, context):\n"
+        "    return [born, os.environ['AWS_LAMBDA_INITIALIZATION_TYPE'], os.urandom(8).hex()]\n"
+    )
+    client, name = fn.client, fn.create(code, SnapStart={"ApplyOn": "PublishedVersions"}, MemorySize=512)
+    latest = client.get_function_configuration(FunctionName=name)
+    assert latest["SnapStart"] == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}
+    published = client.publish_version(FunctionName=name)
+    assert published["State"] == "Pending"
+    early = refused(client.invoke, FunctionName=name, Qualifier="1")
+    assert (early.code, early.status) == ("SnapStartNotReadyException", 409)
+    client.get_waiter("published_version_active").wait(
+        FunctionName=name, Qualifier="1", WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+    ready = client.get_function_configuration(FunctionName=name, Qualifier="1")
+    assert ready["SnapStart"] == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"}
+    first = fn.invoke(name, Qualifier="1", LogType="Tail")
+    assert first.result[1] == "snap-start"
+    assert "Restore Duration: " in first.log and "Init Duration" not in first.log
+    assert fn.invoke(name).result[1] == "on-demand"
+    refusal = refused(
+        client.put_provisioned_concurrency_config,
+        FunctionName=name,
+        Qualifier="1",
+        ProvisionedConcurrentExecutions=1,
+    )
+    assert "SnapStart" in refusal.message
+    broken = fn.create(
+        "raise RuntimeError('no init')\n", SnapStart={"ApplyOn": "PublishedVersions"}, Publish=True
+    )
+    failed = wait_until(
+        lambda: (
+            (c := client.get_function_configuration(FunctionName=broken, Qualifier="1"))["State"] == "Failed"
+            and c
+        ),
+        15,
+        "the failed snapshot",
+    )
+    assert failed["StateReason"]
+    assert refused(client.invoke, FunctionName=broken, Qualifier="1").code == "ResourceConflictException"

@@ -170,14 +170,6 @@ def _variables(variables: Mapping[str, str]) -> dict[str, str]:
             "have provided contains reserved keys that are currently not supported for modification. "
             f"Reserved keys used in this request: {', '.join(reserved)}"
         )
-    for name in variables:
-        if not (name.isascii() and name[:1].isalpha() and name.replace("_", "a").isalnum() and len(name) > 1):
-            raise errors.validation(
-                "{" + ", ".join(f"{k}={v}" for k, v in variables.items()) + "}",
-                "environment.variables",
-                "Map keys must satisfy constraint: "
-                "[Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]",
-            )
     measured = orjson.dumps(variables)
     if len(measured) > limits.ENVIRONMENT:
         raise errors.invalid(

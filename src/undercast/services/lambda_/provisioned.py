@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from undercast.functions.function import InitFailed
 from undercast.services.base import AwsError, Call, Params, Result
 from undercast.services.lambda_ import errors, names
 from undercast.services.lambda_.concurrency import minimum, unreserved
@@ -159,6 +160,8 @@ async def _provision(core: Core, key: Key, version: str) -> None:
     status, reason = "READY", None
     try:
         await core.engine.provision(function.versions[version].spec, count)
+    except InitFailed:
+        status, reason = "FAILED", "FUNCTION_ERROR_INIT_FAILURE"
     except Exception as failure:
         log.warning("provisioning %s:%s failed: %s", key[2], version, failure)
         status, reason = "FAILED", str(failure)

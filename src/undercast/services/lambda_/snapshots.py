@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from undercast.functions.function import SnapshotRefused
+from undercast.functions.function import InitFailed, SnapshotRefused
 from undercast.services.lambda_.core import Core
 from undercast.services.lambda_.model import Function, Key, Version
 from undercast.store.tables.lambda_functions import LambdaVersion
@@ -32,7 +32,7 @@ async def _snapshot(core: Core, key: Key, version: Version) -> None:
     try:
         await core.engine.snapshot(version.spec)
         state = "Active"
-    except SnapshotRefused as refusal:
+    except (InitFailed, SnapshotRefused) as refusal:
         state, reason, code = "Failed", str(refusal), "FunctionError"
     except Exception as failure:
         log.exception("snapshot of %s:%s failed", key[2], version.version)
