@@ -16,6 +16,7 @@ from undercast import __version__, running
 from undercast.cloud import Cloud
 from undercast.gateway.app import Gateway
 from undercast.gateway.listener import Listener
+from undercast.gateway.protocols import preload
 from undercast.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ async def _main(settings: Settings, ready: Callable[[running.Running], None]) ->
         told = _describe(cloud)
         running.write(settings.data, told)
         ready(told)
+        loop.run_in_executor(None, preload, list(cloud.services))
         log.info("ready at %s, account %s, region %s", told.url, told.account, told.region)
         await stopping.wait()
         log.info("stopping")

@@ -84,6 +84,9 @@ class Api:
             else:
                 log.debug("%s %s: %s", target.service, operation.name, error)
             return protocol.error(error, request.request_id)
+        except RecursionError:
+            deep = AwsError("SerializationException", "The request nests too deep.")
+            return protocol.error(deep, request.request_id)
         except Exception:
             log.exception(
                 "%s %s failed (request %s)", target.service, operation and operation.name, request.request_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 from undercast.gateway import model
 from undercast.gateway.protocols.base import Protocol
@@ -25,3 +26,9 @@ PROTOCOLS: dict[str, type[Protocol]] = {
 def protocol(service: str, name: str) -> Protocol:
     """A service in one of its protocols."""
     return PROTOCOLS[name](model.load(service))
+
+
+def preload(services: Iterable[str]) -> None:
+    """Read the descriptions of services, so that nobody's first request waits for that."""
+    for service in services:
+        protocol(service, model.load(service).protocol)
