@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from lambda_support import ECHO, Lambda, refused
-from support import Account, Server
+from lambda_support import ECHO, Lambda, package, refused
+from support import Account, Server, wait_until
 
 _FORBIDDEN = (
     "Forbidden. For troubleshooting Function URL authorization issues, see: "
@@ -259,3 +260,70 @@ def test_throttled(fn: Lambda) -> None:
     answer = requests.get(url, timeout=10)
     assert answer.status_code == 429
     assert answer.json()["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+_STREAMER = """#!/usr/bin/python3
+import http.client, json, os, time
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+while True:
+    api.request("GET", "/2018-06-01/runtime/invocation/next")
+    reply = api.getresponse()
+    event, request_id = json.loads(reply.read()), reply.headers["Lambda-Runtime-Aws-Request-Id"]
+    kind = event.get("rawPath", "/").strip("/")
+
+    def chunks():
+        if kind == "broken":
+            yield b"no prelude at all"
+            return
+        prelude = {"statusCode": 201, "headers": {"X-From": "prelude", "Content-Type": "text/event-stream"},
+                   "cookies": ["c=1"]}
+        text = json.dumps(prelude).encode() + bytes(8)
+        yield text[:10]
+        yield text[10:] + b"first;"
+        for n in range(3):
+            time.sleep(0.3)
+            yield b"more%d;" % n
+        if kind == "large":
+            for _ in range(20):
+                yield bytes(1024 * 1024)
+
+    api.request(
+        "POST",
+        f"/2018-06-01/runtime/invocation/{request_id}/response",
+        chunks(),
+        {"Lambda-Runtime-Function-Response-Mode": "streaming", "Transfer-Encoding": "chunked",
+         "Content-Type": "application/vnd.awslambda.http-integration-response"},
+        encode_chunked=True,
+    )
+    api.getresponse().read()
+"""
+
+
+def test_a_custom_runtime_streams(fn: Lambda) -> None:
+    name = fn.create(
+        Runtime="provided.al2023",
+        Handler="any",
+        Code={"ZipFile": package(_STREAMER, name="bootstrap", mode=0o755)},
+        MemorySize=512,
+    )
+    url = fn.client.create_function_url_config(
+        FunctionName=name, AuthType="NONE", InvokeMode="RESPONSE_STREAM"
+    )["FunctionUrl"]
+    allow(fn, name)
+    requests.get(url, timeout=10)  # cold
+    began = time.monotonic()
+    with requests.get(url, timeout=10, stream=True) as answer:
+        assert (answer.status_code, answer.headers["x-from"]) == (201, "prelude")
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert dict(answer.cookies) == {"c": "1"}
+        arrived = [(time.monotonic() - began, piece) for piece in answer.iter_content(None)]
+    assert b"".join(piece for _, piece in arrived) == b"first;more0;more1;more2;"
+    assert arrived[-1][0] - arrived[0][0] > 0.5  # piece by piece, as the function made them
+    large = requests.get(f"{url}large", timeout=30)
+    assert len(large.content) == 20 * 1024 * 1024 + 24
+    assert requests.get(f"{url}broken", timeout=10).status_code == 502
+
+    with requests.get(f"{url}large", timeout=10, stream=True) as leaving:
+        next(leaving.iter_content(6))
+    fn.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    wait_until(lambda: requests.get(url, timeout=10).status_code == 201, 15, "the slot of the one who left")
