@@ -9,6 +9,9 @@ from botocore.exceptions import ClientError
 
 from support import Account, unique
 
+BAD = "InvalidParameterValue"
+NOBODY, NO_LIST = "sg-0123456789abcdef0", "pl-0123456789abcdef0"
+
 
 @pytest.fixture(scope="module")
 def ec2(server: Any) -> Any:
@@ -45,7 +48,8 @@ def test_a_group_and_its_rules(ec2: Any) -> None:
     assert shown["IpPermissions"] == []
     (out,) = shown["IpPermissionsEgress"]
     assert (
-        out["IpProtocol"] == "-1" and out["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}] and "FromPort" not in out
+        out["IpProtocol"] == "-1" and out["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}]
+    assert "FromPort" not in out
     )
 
     ranges = [{"CidrIp": "10.1.2.3/8", "Description": "office"}, {"CidrIp": "192.168.0.0/16"}]
@@ -123,17 +127,17 @@ def test_a_group_and_its_rules(ec2: Any) -> None:
 @pytest.mark.parametrize(
     ("permission", "code", "message"),
     [
-        ({"IpProtocol": "tcp", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}, "InvalidParameterValue", "Must specify both"),
-        (tcp(80, 79), "InvalidParameterValue", "Invalid TCP/UDP port range (80:79)"),
+        ({"IpProtocol": "tcp", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}, BAD, "Must specify both"),
+        (tcp(80, 79), BAD, "Invalid TCP/UDP port range (80:79)"),
         (tcp(0, 70000), "InvalidParameterValue", "TCP/UDP port (70000) out of range"),
-        (tcp(1, IpRanges=[{"CidrIp": "10.0.0.0/33"}]), "InvalidParameterValue", "CIDR block 10.0.0.0/33 is malformed"),
-        (tcp(1, IpRanges=[{"CidrIp": "10.0.0.1"}]), "InvalidParameterValue", "CIDR block 10.0.0.1 is malformed"),
-        ({**tcp(1), "IpProtocol": "ftp"}, "InvalidParameterValue", "Invalid value 'ftp' for IP protocol"),
-        (tcp(1, UserIdGroupPairs=[{"GroupId": "sg-0123456789abcdef0"}]), "InvalidGroup.NotFound", "does not exist"),
+        (tcp(1, IpRanges=[{"CidrIp": "10.0.0.0/33"}]), BAD, "CIDR block 10.0.0.0/33 is malformed"),
+        (tcp(1, IpRanges=[{"CidrIp": "10.0.0.1"}]), BAD, "CIDR block 10.0.0.1 is malformed"),
+        ({**tcp(1), "IpProtocol": "ftp"}, BAD, "Invalid value 'ftp' for IP protocol"),
+        (tcp(1, UserIdGroupPairs=[{"GroupId": NOBODY}]), "InvalidGroup.NotFound", "does not exist"),
         (tcp(1, UserIdGroupPairs=[{"GroupId": "sg-nonsense"}]), "InvalidGroupId.Malformed", "Invalid id"),
-        (tcp(1, PrefixListIds=[{"PrefixListId": "pl-0123456789abcdef0"}]), "InvalidPrefixListID.NotFound", "pl-"),
+        (tcp(1, PrefixListIds=[{"PrefixListId": NO_LIST}]), "InvalidPrefixListID.NotFound", "pl-"),
         ({"IpProtocol": "-1"}, "MissingParameter", "Missing source specification"),
-        (tcp(1, IpRanges=[{"CidrIp": "1.0.0.0/8", "Description": "<b>"}]), "InvalidParameterValue", "Invalid rule"),
+        (tcp(1, IpRanges=[{"CidrIp": "1.0.0.0/8", "Description": "<b>"}]), BAD, "Invalid rule"),
     ],
 )  # fmt: skip
 def test_what_is_no_rule(ec2: Any, permission: dict[str, Any], code: str, message: str) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from undercast.network.model import (
+    VIF_PREFIX,
     Acl,
     AclEntry,
     Address,
@@ -121,7 +122,8 @@ def _base_chains(host: Host) -> dict[str, tuple[str, ...]]:
         f'{others} iifname != "lo" ip daddr {host.node} drop',
     ]
     if not host.pool_on_lan:
-        guard.append(f'{others} iifname != "lo" ip daddr {host.pool} drop')
+        # Instances of a server that is down now, but whose filter stands, have public addresses as well.
+        guard.append(f'iifname != "{VIF_PREFIX}*" iifname != "lo" ip daddr {host.pool} drop')
     sent = [
         f"{others} accept",
         f"ip daddr {METADATA} tcp dport {services} accept",

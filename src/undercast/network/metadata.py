@@ -27,6 +27,8 @@ TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - a header's name
 LONGEST_S = 21600
 CONNECTIONS = 128  # per instance: more than cloud-init and agents need, less than would hurt the others
 
+_COMMON = {"Server": "EC2ws", "Connection": "close"}
+
 _ERROR = (
     '<?xml version="1.0" encoding="iso-8859-1"?>\n'
     '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN"\n'
@@ -56,13 +58,13 @@ class Tokens:
             raw = base64.urlsafe_b64decode(token)
         except ValueError:
             return 0.0
-        if len(raw) != 42 or not hmac.compare_digest(self._sign(instance_id, raw[:8]), raw[8:]):
+        if len(raw) != 40 or not hmac.compare_digest(self._sign(instance_id, raw[:8]), raw[8:]):
             return 0.0
         (until,) = struct.unpack(">Q", raw[:8])
         return float(max(0.0, until / 1000 - time.time()))
 
     def _sign(self, instance_id: str, until: bytes) -> bytes:
-        return hmac.digest(self._key, until + instance_id.encode(), "sha256") + b"\0\0"
+        return hmac.digest(self._key, until + instance_id.encode(), "sha256")
 
 
 class MetadataService:
@@ -79,7 +81,7 @@ class MetadataService:
 
     async def start(self, host: str) -> int:
         """Listen on a free port of `host`, and return it."""
-        server = web.Server(self._handle, access_log=None, keepalive_timeout=15, server_header="EC2ws")
+        server = web.Server(self._handle, access_log=None, keepalive_timeout=15)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, 0, backlog=256)
@@ -115,7 +117,7 @@ class MetadataService:
         if request.method not in ("GET", "HEAD"):
             return _error(405)
         _set_ttl(request, 64)
-        headers = {"Content-Type": "text/plain", "Connection": "close"}
+        headers = {"Content-Type": "text/plain", **_COMMON}
         token = request.headers.get(TOKEN_HEADER)
         if token is not None:
             remaining = self._tokens.remaining(machine.instance_id, token)
@@ -146,7 +148,7 @@ class MetadataService:
             return _error(400)
         # The hop limit: the answer dies before it gets further from the instance than that.
         _set_ttl(request, machine.options.hop_limit)
-        headers = {TTL_HEADER: wanted, "Content-Type": "text/plain", "Connection": "close"}
+        headers = {TTL_HEADER: wanted, "Content-Type": "text/plain", **_COMMON}
         return web.Response(text=self._tokens.issue(machine.instance_id, int(wanted)), headers=headers)
 
 
@@ -159,6 +161,4 @@ def _set_ttl(request: web.BaseRequest, ttl: int) -> None:
 
 def _error(status: int) -> web.Response:
     text = _ERROR.format(status=status, reason=_REASONS[status])
-    return web.Response(
-        status=status, body=text.encode(), headers={"Content-Type": "text/html", "Connection": "close"}
-    )
+    return web.Response(status=status, body=text.encode(), headers={"Content-Type": "text/html", **_COMMON})

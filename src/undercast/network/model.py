@@ -16,6 +16,8 @@ from enum import StrEnum
 Cidr = ipaddress.IPv4Network
 Address = ipaddress.IPv4Address
 
+VIF_PREFIX = "ui"  # of the interfaces of every server's instances
+
 _NAME = re.compile(r"^[a-z][a-z0-9-]{1,60}$")
 _MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")
 _VIF = re.compile(r"^[a-z0-9]{1,15}$")
@@ -23,7 +25,7 @@ _VIF = re.compile(r"^[a-z0-9]{1,15}$")
 
 def vif_prefix(host_id: str) -> str:
     """What the names of all of a server's interfaces on the host begin with."""
-    return f"ui{host_id}"
+    return f"{VIF_PREFIX}{host_id}"
 
 
 def vif_name(host_id: str, interface_id: str) -> str:

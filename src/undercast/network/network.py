@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -112,6 +113,20 @@ class Network:
         if not self._on_lan and (clash := self._routes.clash(self._pool)):
             raise NetworkError(f"the public pool {clash}; choose another one with UNDERCAST_PUBLIC_POOL")
         self._routes.open(NODE, self._pool, self._on_lan)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Take away filters that filter nothing: of servers that are gone, and whose instances are as well.
+
+        Only the owner of the network writes filters, and that is this server now.
+        """
+        assert self._routes is not None and self._filter is not None
+        there = {name[: len(self._prefix)] for name in self._routes.links().values()}
+        for table in re.findall(
+            r"^table inet undercast_([0-9a-f]{6})$", self._filter.run("list tables"), re.M
+        ):
+            if table != self._settings.host_id and vif_prefix(table) not in there:
+                self._filter.run(f"delete table inet undercast_{table}")
 
     def _filter_stands(self) -> bool:
         assert self._filter is not None

@@ -16,7 +16,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from undercast.network.model import Address, Cidr
+from undercast.network.model import VIF_PREFIX, Address, Cidr
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Routes:
                 continue
             device = links.get(route.get_attr("RTA_OIF") or 0, "")
             there = Cidr((str(route.get_attr("RTA_DST")), route["dst_len"]))
-            if not there.overlaps(wanted) or device.startswith(self._prefix):
+            if not there.overlaps(wanted) or device.startswith(VIF_PREFIX):
                 continue
             if device == "lo" and there == wanted:
                 continue  # our own from before
