@@ -101,7 +101,7 @@ class Sandbox:
             self.channel = None
         self._memory_mb = spec.memory_mb
         self._cgroup.limit_memory(spec.memory_mb)
-        order = {"argv": spec.argv, "env": dict(spec.env), "hold": spec.hold}
+        order = {"argv": spec.argv, "env": dict(spec.env), "hold": spec.hold, "snapshot": spec.snapshot}
         fds = function_mounts(spec)
         try:
             send(self._binding, order, fds)
@@ -169,6 +169,8 @@ class Sandbox:
         self._finish()
         with contextlib.suppress(OSError):
             self._cgroup.thaw()  # the version 1 freezer holds even SIGKILL back
+        with contextlib.suppress(OSError):
+            self._cgroup.limit_cpu(None)  # dying takes time, too: a fork bomb's thousand are quickly gone
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, _KILLED)

@@ -36,8 +36,16 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
-_PROC_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-_MAIN = 0
+PROC_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+MAIN = 0
+
+
+def mask(settings: dict[str, Any]) -> None:
+    """Covers what of /proc discloses the host."""
+    for path in settings["masked_files"]:
+        kernel.mount("/dev/null", path, None, kernel.MS_BIND)
+    for path in settings["masked_directories"]:
+        kernel.mount("/var/empty", path, None, kernel.MS_BIND)
 
 
 def _enter(settings: dict[str, Any], request: dict[str, Any]) -> None:
@@ -50,11 +58,8 @@ def _enter(settings: dict[str, Any], request: dict[str, Any]) -> None:
     kernel.unshare(_NAMESPACES)
     kernel.move_mount(fds["tmp"], "/tmp")
     # hidepid: processes of another user, and those that may not be traced (process 1), do not exist
-    kernel.mount("proc", "/proc", "proc", _PROC_FLAGS, "hidepid=2")
-    for path in settings["masked_files"]:
-        kernel.mount("/dev/null", path, None, kernel.MS_BIND)
-    for path in settings["masked_directories"]:
-        kernel.mount("/var/empty", path, None, kernel.MS_BIND)
+    kernel.mount("proc", "/proc", "proc", PROC_FLAGS, "hidepid=2")
+    mask(settings)
     socket.sethostname(request["host"])
     for name, limit in settings["limits"].items():
         resource.setrlimit(getattr(resource, name), (limit, limit))
@@ -63,14 +68,14 @@ def _enter(settings: dict[str, Any], request: dict[str, Any]) -> None:
         os.close(fds.pop(name))
 
 
-def _surrender(settings: dict[str, Any], user: int) -> None:
-    """From here on: an ordinary user without any privilege, for good."""
+def _surrender(settings: dict[str, Any], user: int, kind: str = "filter") -> None:
+    """From here on: an ordinary user without any privilege, for good. `kind` names the seccomp filter."""
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    kernel.install_filter(settings["filter"])
+    kernel.install_filter(settings[kind])
 
 
 def _detach(stdout: int, keep: list[int]) -> None:
@@ -122,6 +127,10 @@ def _main(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> 
     keep = [fds["bind"], fds["channel"]] if "channel" in fds else [fds["bind"]]
     _detach(fds["stdout"], keep)
     server = socket.socket(fileno=3)
+    if bootstrap is not None:
+        from . import rehearsal
+
+        rehearsal.rehearse()
     order = receive(server)
     if order is None:
         os._exit(0)
@@ -130,7 +139,7 @@ def _main(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> 
         kernel.move_mount(order["fds"]["layers"], "/opt")
     for number in order["fds"].values():
         os.close(number)
-    _surrender(settings, request["user"])
+    _surrender(settings, request["user"], "snapshot_filter" if order["snapshot"] else "filter")
     if order["hold"]:
         server.send(b'{"bound": true}')
         if receive(server) is None:
@@ -141,7 +150,7 @@ def _main(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> 
     _run_client(bootstrap, 4, order["env"])
 
 
-class _House:
+class House:
     """What process 1 keeps: the control socket, the log pipe and the processes the server asked for."""
 
     def __init__(self, control: socket.socket, stdout: int) -> None:
@@ -207,7 +216,7 @@ class _House:
 def run(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> None:
     """In the zygote's child, process 1 of a new pid namespace. Does not return."""
     fds = request["fds"]
-    house = _House(socket.socket(fileno=fds.pop("control")), fds["stdout"])
+    house = House(socket.socket(fileno=fds.pop("control")), fds["stdout"])
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.setsid()
@@ -224,7 +233,7 @@ def run(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> No
                 os.write(2, f"the environment could not be set up: {error!r}\n".encode())
             finally:
                 os._exit(1)
-        house.started[pid] = _MAIN
+        house.started[pid] = MAIN
         for name in ("bind", "channel"):
             if name in fds:
                 os.close(fds[name])

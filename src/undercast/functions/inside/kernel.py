@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWUSER = 0x10000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
@@ -69,6 +70,10 @@ PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 SECCOMP_MODE_FILTER = 2
+# seccomp(2)
+SYS_seccomp = 277 if os.uname().machine == "aarch64" else 317
+SECCOMP_SET_MODE_FILTER = 1
+SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3
 # SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP left off, SECBIT_NO_CAP_AMBIENT_RAISE, each with its lock
 # (include/uapi/linux/securebits.h)
 SECUREBITS = 0b1100_0011
@@ -221,6 +226,25 @@ def install_filter(program: bytes) -> None:
         _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(wanted), 0, 0),
         "prctl PR_SET_SECCOMP",
     )
+
+
+def install_supervised_filter(program: bytes) -> int:
+    """The same for a filter that leaves calls to a supervisor (seccomp_unotify(2)); the supervisor's
+    descriptor."""
+    wanted = _FilterProgram(len(program) // 8, program)
+    return _syscall(
+        SYS_seccomp,
+        "seccomp",
+        c_long(SECCOMP_SET_MODE_FILTER),
+        c_long(SECCOMP_FILTER_FLAG_NEW_LISTENER),
+        ctypes.byref(wanted),
+    )
+
+
+def drop_capabilities() -> None:
+    """No capability in any set that counts (capset(2), version 3 of its structures)."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    _check(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
 
 
 def drop_capability_bounds() -> None:

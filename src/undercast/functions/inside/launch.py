@@ -52,6 +52,8 @@ def build(root: str, plan: dict[str, Any]) -> None:
     os.umask(0o022)
     for path in plan["directories"]:
         os.makedirs(root + path, 0o755, exist_ok=True)
+    os.makedirs(root + "/var/hidden/proc")
+    os.chmod(root + "/var/hidden", 0o700)
     for path, text in plan["files"].items():
         os.makedirs(os.path.dirname(root + path), 0o755, exist_ok=True)
         with open(root + path, "w", encoding="utf-8") as file:

@@ -20,22 +20,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
+_REHEARSALS = 20  # the interpreter specialises code that has run some times (PEP 659)
+
 
 def serve(channel: socket.socket, own_pids: int, bootstrap: ModuleType | None) -> None:
     """Forks environments until the server goes."""
     settings = receive(channel)
     if settings is None:
         return
-    settings["filter"] = bytes.fromhex(settings["filter"])
+    for name in ("filter", "snapshot_filter"):
+        settings[name] = bytes.fromhex(settings[name])
     gc.collect()
     gc.freeze()  # the collector must not write to what is shared with every environment
     while True:
         request = receive(channel)
         if request is None:
             return
-        kernel.unshare(
-            kernel.CLONE_NEWPID
-        )  # for children only: the next one is process 1 of its own namespace
+        # for children only: the next one is process 1 of its own namespace
+        kernel.unshare(kernel.CLONE_NEWPID)
         if kernel.fork() == 0:
             channel.close()
             os.close(own_pids)
@@ -47,9 +49,11 @@ def serve(channel: socket.socket, own_pids: int, bootstrap: ModuleType | None) -
 
 def _preloaded() -> ModuleType:
     """The runtime client, with everything it needs imported."""
-    from . import bootstrap
+    from . import bootstrap, rehearsal
 
     bootstrap.preload()
+    for _ in range(_REHEARSALS):
+        rehearsal.rehearse()
     return bootstrap
 
 

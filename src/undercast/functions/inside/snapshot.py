@@ -1,0 +1,153 @@
+"""SnapStart inside: a process in which a function's initialisation has run forks environments from itself.
+
+It asks the server for nothing and gives no environment anything but its memory: each has its own control
+groups, channel, log and /tmp. A request is a frame `FORK` with descriptors: channel, log, files to join
+control groups.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import socket
+import threading
+
+from . import kernel, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_DESCRIPTORS = 32
+_REQUEST_LIMIT = 1 << 20
+
+
+class NotPossible(RuntimeError):
+    """The process cannot be forked from; the text says why."""
+
+
+def check(keep: int) -> None:
+    """Raises NotPossible for what a fork would lose or share: threads, connections, event loops."""
+    threads = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
+    if threads:
+        raise NotPossible("SnapStart: threads run after the initialisation: " + ", ".join(threads))
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) == keep:
+            continue
+        try:
+            target = os.readlink("/proc/self/fd/" + name)
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            raise NotPossible("SnapStart: a socket is open after the initialisation")
+        if target in ("anon_inode:[eventpoll]", "anon_inode:inotify"):
+            raise NotPossible("SnapStart: an event loop is open after the initialisation")
+
+
+def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
+    """Forks environments until the server goes; returns in each of them, with its own channel."""
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_read, False)
+    os.set_blocking(wake_write, False)
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    numbers: dict[int, int] = {}
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    poll.register(wake_read, select.POLLIN)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor == wake_read:
+                os.read(wake_read, 4096)
+                _report(channel, numbers)
+                continue
+            number, order, fds = _request(channel)
+            pid = kernel.fork()
+            if pid:
+                numbers[pid] = number
+                for given in fds:
+                    os.close(given)
+                continue
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, before)
+            os.close(wake_read)
+            os.close(wake_write)
+            channel.close()
+            return _become(order, fds, logs)
+
+
+def _request(channel: socket.socket) -> tuple[int, dict[str, Any], list[int]]:
+    """One request; the process ends with the server."""
+    space = socket.CMSG_SPACE(_DESCRIPTORS * 4)
+    data, ancillary, _, _ = channel.recvmsg(_REQUEST_LIMIT, space, socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for level, kind, content in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    while data and len(data) < wire.TO_INSIDE.size:
+        data += channel.recv(_REQUEST_LIMIT) or os._exit(0)
+    if not data:
+        os._exit(0)
+    kind, length, _, number = wire.TO_INSIDE.unpack_from(data)
+    if kind != wire.FORK:
+        os._exit(1)
+    while len(data) < wire.TO_INSIDE.size + length:
+        data += channel.recv(_REQUEST_LIMIT) or os._exit(0)
+    return number, json.loads(data[wire.TO_INSIDE.size :]), list(fds)
+
+
+def _report(channel: socket.socket, numbers: dict[int, int]) -> None:
+    """Tells the server which environments ended."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        if (number := numbers.pop(pid, None)) is not None:
+            body = wire.EXITED_BODY.pack(number, status)
+            channel.sendall(wire.TO_ENGINE.pack(wire.EXITED, 0, len(body)) + body)
+
+
+def _become(order: dict[str, Any], fds: list[int], logs: list[int]) -> socket.socket:
+    """In the child: its own groups, mounts, log, channel and variables; waits for the server's word."""
+    own, log, *groups = fds
+    for group in groups:
+        os.write(group, b"0")
+        os.close(group)
+    left = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if order["own_tmp"]:
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # /proc/self is this user's again
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else /proc/self is root's from now on
+    for descriptor in logs:
+        os.dup2(log, descriptor)
+    os.close(log)
+    channel = socket.socket(fileno=own)
+    left = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    channel.sendall(wire.TO_ENGINE.pack(wire.RESTORED, 0, 0))
+    head = channel.recv(wire.TO_INSIDE.size, socket.MSG_WAITALL)
+    if len(head) < wire.TO_INSIDE.size or head[0] != wire.PROCEED:
+        os._exit(0)
+    if order["own_tmp"]:
+        _copy(f"/proc/self/fd/{left}/")
+    os.close(left)
+    os.environ.update(order["env"])
+    random.seed()
+    return channel
+
+
+def _copy(folder: str) -> None:
+    """What the initialisation left in /tmp is part of the snapshot."""
+    for name in os.listdir(folder):
+        source, target = folder + name, "/tmp/" + name
+        if os.path.isdir(source) and not os.path.islink(source):
+            shutil.copytree(source, target, symlinks=True)
+        elif os.path.isfile(source) or os.path.islink(source):
+            shutil.copy2(source, target, follow_symlinks=False)
