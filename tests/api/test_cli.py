@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support import AWS, Server, wait_until
+from undercast import running
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -59,11 +60,9 @@ def home(tmp_path: Path) -> Iterator[Home]:
     try:
         yield user
     finally:
-        try:
-            pid = int((user.data / "server.pid").read_text())
+        # The lock knows whether the process in the file is still ours.
+        if (pid := running.pid(user.data)) is not None:
             os.kill(pid, signal.SIGKILL)
-        except (OSError, ValueError):
-            pass
 
 
 def test_a_life_of_a_cloud(home: Home) -> None:

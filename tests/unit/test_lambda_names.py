@@ -68,8 +68,8 @@ def test_forms(name: str, qualifier: str | None, expected: tuple[str, str | None
             None,
             "AccessDeniedException",
             "User: arn:aws:iam::111111111111:root is not authorized to perform: lambda:GetFunction on "
-            "resource: arn:aws:lambda:us-east-1:222222222222:function:f because no resource-based policy allows the "
-            "lambda:GetFunction action",
+            "resource: arn:aws:lambda:us-east-1:222222222222:function:f because no resource-based policy "
+            "allows the lambda:GetFunction action",
         ),
     ],
 )
