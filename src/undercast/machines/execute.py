@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
 
-from undercast.machines.errors import MachineError, NotFound, TimedOut
+from undercast.machines.errors import MachineError, TimedOut
 from undercast.machines.incus import Incus, instance_path
 from undercast.machines.spec import ExecResult
 
@@ -54,30 +55,23 @@ async def execute(
 async def _execute(incus: Incus, name: str, body: Mapping[str, Any], timeout_s: float) -> ExecResult:
     operation = await incus.request("POST", instance_path(name, "exec"), dict(body))
     path = f"/1.0/operations/{operation['id']}"
-    program = body["command"][0]
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await _converse(incus, path, operation["metadata"]["fds"])
-    except TimeoutError:
-        try:
-            await incus.request("DELETE", path)
-        except NotFound:
-            raise TimedOut(f"{program} ended at its limit of {timeout_s:.0f} s") from None
-        raise TimedOut(f"{program} in {name} took longer than {timeout_s:.0f} s") from None
-
-
-async def _converse(incus: Incus, path: str, secrets: Mapping[str, str]) -> ExecResult:
+    secrets = operation["metadata"]["fds"]
     # Incus starts the command once all four sockets stand; control goes first, as its own client does it.
-    control = await incus.websocket(f"{path}/websocket", secret=secrets["control"])
-    stdin, stdout, stderr = [
-        await incus.websocket(f"{path}/websocket", secret=secrets[stream]) for stream in ("0", "1", "2")
-    ]
+    sockets = [await incus.websocket(f"{path}/websocket", secret=secrets["control"])]
     try:
+        for stream in ("0", "1", "2"):
+            sockets.append(await incus.websocket(f"{path}/websocket", secret=secrets[stream]))
+        control, stdin, stdout, stderr = sockets
         await stdin.send_str("")
-        out, err = await asyncio.gather(_drain(stdout), _drain(stderr))
+        try:
+            async with asyncio.timeout(timeout_s):
+                out, err = await asyncio.gather(_drain(stdout), _drain(stderr))
+        except TimeoutError:
+            await control.send_json({"command": "signal", "signal": signal.SIGKILL})
+            raise TimedOut(f"{body['command'][0]} in {name} took longer than {timeout_s:.0f} s") from None
         finished = await incus.get(f"{path}/wait", timeout_s=60, timeout="30")
     finally:
-        for socket in (control, stdin, stdout, stderr):
+        for socket in sockets:
             await socket.close()
     if finished["status_code"] >= 400:
         raise MachineError(finished.get("err") or "The command could not be run")

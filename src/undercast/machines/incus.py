@@ -151,6 +151,9 @@ class Incus:
             try:
                 began = await self.get(wait, timeout_s=timeout_s + 5, timeout=str(int(timeout_s) or 1))
             except NotFound as error:
+                # A failed operation answers with its own error; one that is unknown belonged to a dead daemon.
+                if str(error).lower() not in ("not found", "operation not found"):
+                    raise
                 raise Unavailable("Incus restarted while it was at work") from error
         if began["status_code"] < 200:
             raise TimedOut(f"{began.get('description', path)} took longer than {timeout_s:.0f} s")
@@ -199,7 +202,7 @@ def failure(text: str, status: int) -> MachineError:
     low = text.lower()
     if any(words in low for words in ("no space left", "disk quota exceeded", "cannot allocate memory")):
         return NoCapacity(text)
-    if status == 404 or "not found" in low or "couldn't find" in low:
+    if status == 404 or "not found" in low or "couldn't find" in low or "image not provided" in low:
         return NotFound(text or "not found")
     if status in (409, 412) or "already exists" in low or "unique constraint" in low or "is busy" in low:
         return Conflict(text or "conflict")
