@@ -47,10 +47,8 @@ def test_a_group_and_its_rules(ec2: Any) -> None:
     assert shown["VpcId"] == default_vpc(ec2)
     assert shown["IpPermissions"] == []
     (out,) = shown["IpPermissionsEgress"]
-    assert (
-        out["IpProtocol"] == "-1" and out["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}]
+    assert out["IpProtocol"] == "-1" and out["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}]
     assert "FromPort" not in out
-    )
 
     ranges = [{"CidrIp": "10.1.2.3/8", "Description": "office"}, {"CidrIp": "192.168.0.0/16"}]
     allowed = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[tcp(22, IpRanges=ranges)])
