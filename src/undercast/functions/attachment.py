@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from undercast.functions.channel import Channel
 from undercast.functions.container_keys import ContainerKeys
 from undercast.functions.extensions import Extensions
-from undercast.functions.ground import Ground, Sandbox
+from undercast.functions.ground import Ground, Process, Sandbox
 from undercast.functions.listener import Listener
 from undercast.functions.output import Output
 from undercast.functions.runtime_api import RuntimeApi, StreamEvents
@@ -17,8 +18,11 @@ from undercast.functions.spec import Exit
 class Owner(StreamEvents, Protocol):
     """The environment a sandbox belongs to."""
 
-    def sandbox_exited(self, attachment: Attachment, end: Exit) -> None:
+    def sandbox_exited(self, end: Exit) -> None:
         """The runtime's process ended."""
+
+    def extension_exited(self, name: str, end: Exit) -> None:
+        """An external extension's process ended."""
 
 
 class Attachment:
@@ -71,6 +75,12 @@ class Attachment:
         self._api.close()
         return self.sandbox.memory_peak_mb()
 
+    async def start_extensions(self, names: list[str], env: Mapping[str, str]) -> None:
+        """Start external extensions, in order."""
+        for name in names:
+            process = await self.sandbox.spawn([f"/opt/extensions/{name}"], env)
+            self._ground.run(self._watch_extension(name, process))
+
     def hand_over(self) -> None:
         """Somebody else speaks to the runtime from now on."""
         if isinstance(self.transport, Channel):
@@ -95,4 +105,9 @@ class Attachment:
     async def _watch(self) -> None:
         end = await self.sandbox.wait()
         if self._attached:
-            self._owner.sandbox_exited(self, end)
+            self._owner.sandbox_exited(end)
+
+    async def _watch_extension(self, name: str, process: Process) -> None:
+        end = await process.wait()
+        if self._attached:
+            self._owner.extension_exited(name, end)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from undercast.functions.function import FunctionSpec
-from undercast.functions.spec import Runtime
+from undercast.functions.spec import Runtime, SandboxSpec
 
 _BOOTSTRAPS = ("/var/task/bootstrap", "/opt/bootstrap")
 
@@ -28,6 +29,22 @@ class Entry:
         """AWS's form: an ARN whose resource is a digest of the runtime's version."""
         digest = hashlib.sha256(self.runtime_version.encode()).hexdigest()
         return f"arn:aws:lambda:{region}::runtime:{digest}"
+
+
+def sandbox_spec(spec: FunctionSpec, entry: Entry, env: Mapping[str, str], snapshot: bool) -> SandboxSpec:
+    """The sandbox for it. A runtime is held back until the external extensions are there."""
+    return SandboxSpec(
+        key=spec.key,
+        runtime=spec.runtime,
+        code=spec.code,
+        layers=spec.layers,
+        env=env,
+        memory_mb=spec.memory_mb,
+        tmp_mb=spec.tmp_mb,
+        argv=entry.argv,
+        hold=bool(entry.extensions),
+        snapshot=snapshot,
+    )
 
 
 def find(spec: FunctionSpec, runtime: Runtime) -> Entry:

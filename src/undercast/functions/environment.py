@@ -11,19 +11,19 @@ from undercast.functions import failures
 from undercast.functions.attachment import Attachment
 from undercast.functions.channel import PAYLOAD_LIMIT
 from undercast.functions.container_keys import ContainerKeys
-from undercast.functions.entry import Entry
+from undercast.functions.entry import Entry, sandbox_spec
 from undercast.functions.exchange import BodyStream, Exchange, Request
 from undercast.functions.extensions import Extensions
 from undercast.functions.failures import Failure
 from undercast.functions.function import Credentials, EnvironmentState, FunctionSpec, InitFailed
-from undercast.functions.ground import Ground, Process, Sandbox
+from undercast.functions.ground import Ground, Sandbox
 from undercast.functions.journal import Journal
 from undercast.functions.snapshots import Snapshot
-from undercast.functions.spec import Exit, SandboxSpec
+from undercast.functions.spec import Exit
+from undercast.functions.startup import Startup
 from undercast.functions.variables import variables
 
 SNAP_START = "snap-start"  # as AWS_LAMBDA_INITIALIZATION_TYPE says
-INIT_LIMIT_S = 10.0
 # How long an answer waits for its runtime and extensions to be free: the next request then finds them warm.
 _LINGER_S = 0.02
 
@@ -70,12 +70,7 @@ class Environment:
         self._extensions = Extensions(spec, self._extensions_changed)
         self._exchange: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._phase = "init" if snapshot is None else "restore"
-        self._init_started = 0.0
-        self._init_ms: float | None = None
-        self._restore_ms: float | None = None
-        self._init_error: tuple[str, bytes] | None = None  # as the runtime reported it
-        self._init_noted = False
+        self._startup = Startup(self._journal, restored=snapshot is not None)
         self._runtime_ready = False
         self._runtime_idle = False
         self._memory_mb = 0
@@ -87,18 +82,13 @@ class Environment:
 
     async def create(self) -> None:
         """Make the sandbox and begin the initialisation. Raises SandboxError."""
+        self._startup.announce(self._entry.statement)
         if self._entry.broken:
-            self._without_entry_point()
+            self._init_broken(failures.no_bootstrap())
             return
-        if self._snapshot is not None and self._phase == "restore":
-            self._journal.add(self._log.restore_start())
-            begun = time.perf_counter()
+        if self._snapshot is not None:
             await self._begin_with(await self._snapshot.fork(self._journal.variables), {})
-            self._init_started = begun  # what the fork took is part of the restore
             return
-        self._journal.add(self._log.init_start(self._phase))
-        if self._phase == "init" and self._entry.statement:
-            self._output.add(f"{self._entry.statement}\n")
         spec, entry = self.spec, self._entry
         keys = None
         if self.initialization_type == SNAP_START:
@@ -112,18 +102,7 @@ class Environment:
         env.update(entry.variables)
         self._held = bool(entry.extensions)
         sandbox = await self._ground.sandboxes.create(
-            SandboxSpec(
-                key=spec.key,
-                runtime=spec.runtime,
-                code=spec.code,
-                layers=spec.layers,
-                env=env,
-                memory_mb=spec.memory_mb,
-                tmp_mb=spec.tmp_mb,
-                argv=entry.argv,
-                hold=self._held,
-                snapshot=self.initialization_type == SNAP_START,
-            )
+            sandbox_spec(spec, entry, env, snapshot=self.initialization_type == SNAP_START)
         )
         await self._begin_with(sandbox, env)
 
@@ -134,7 +113,8 @@ class Environment:
             return
         attached = self._attach(sandbox)
         if self._held:
-            await self._start_extensions(attached, env)
+            self._extensions.expect(self._entry.extensions)
+            await attached.start_extensions(self._entry.extensions, env)
         elif self._exchange is not None and attached.takes_events_ahead:
             self._deliver(self._exchange)  # to be taken when the initialisation is done
 
@@ -148,19 +128,6 @@ class Environment:
             self.state = "busy"
             self._start_invoke(exchange)
         return exchange
-
-    def _without_entry_point(self) -> None:
-        """A custom runtime without a bootstrap: the invocation fails without a sandbox."""
-        self.state = "busy"
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.started = time.perf_counter()
-            self._journal.start(exchange.request.request_id)
-            self._fail(exchange, failures.no_bootstrap())
-            self._finish(exchange)
-        else:
-            self.initialised.set_exception(InitFailed("Runtime.InvalidEntrypoint", None))
-        self.kill()
 
     async def freeze(self) -> None:
         """Stop every process until `wake`."""
@@ -236,21 +203,19 @@ class Environment:
         self._init_progress()
 
     def runtime_answered(self, body: bytes | None, content_type: str) -> None:
-        exchange = self._answer()
+        exchange = self._unanswered()
         if exchange is None:
             return
         if body is None:
             self._fail(exchange, failures.response_too_large(PAYLOAD_LIMIT))
         else:
-            exchange.content_type = content_type
-            exchange.invocation.payload = body
+            exchange.answer(body, content_type)
         self._respond(exchange)
 
     def runtime_failed(self, body: bytes) -> None:
-        exchange = self._answer()
+        exchange = self._unanswered()
         if exchange is not None:
-            exchange.invocation.payload = body
-            exchange.invocation.function_error = "Unhandled"
+            exchange.answer_error(body)
             self._respond(exchange)
 
     def runtime_idle(self) -> None:
@@ -258,21 +223,21 @@ class Environment:
         self._progress()
 
     def runtime_init_failed(self, error_type: str, body: bytes) -> None:
-        self._init_error = (error_type, body)  # its process exits now, and that is what counts
+        self._startup.reported = (error_type, body)  # its process exits now, and that is what counts
 
     def runtime_at_snapshot(self) -> None:
         if self._attached is None or self.state != "init" or self.initialization_type != SNAP_START:
             return
         self._cancel_timer()
         self._output.drain()
-        self._journal.add(self._log.init_done(self._elapsed_ms(), self._phase, "success", None))
+        self._startup.done()
         self._output.flush()
         self.state = "snapshot"
         if not self.initialised.done():
             self.initialised.set_result(None)
 
     def runtime_restore_failed(self, error_type: str, body: bytes) -> None:
-        self._init_error = (error_type, body)
+        self._startup.reported = (error_type, body)
 
     def stream_opened(self, stream: BodyStream, content_type: str) -> None:
         exchange = self._exchange
@@ -286,16 +251,15 @@ class Environment:
         exchange.open()
 
     def stream_closed(self, error_type: str | None, body: bytes) -> None:
-        exchange = self._exchange
-        if exchange is None or exchange.stream is None or exchange.answered:
+        exchange = self._unanswered()
+        if exchange is None or exchange.stream is None:
             return
-        exchange.answered = True
         if error_type is not None:
-            exchange.invocation.function_error = "Unhandled"
-            exchange.invocation.error_type = error_type
-            exchange.invocation.payload = body
+            exchange.answer_error(body, error_type)
+        elif exchange.opened is not None:
+            exchange.answer(b"", exchange.content_type)
         exchange.stream.end()
-        if exchange.opened is not None or error_type is not None:
+        if exchange.answered:
             self._respond(exchange)
 
     # the initialisation
@@ -303,10 +267,9 @@ class Environment:
     def _attach(self, sandbox: Sandbox) -> Attachment:
         """Begin to serve a new sandbox."""
         self.state = "init"
-        self._init_started = time.perf_counter()
+        self._startup.begin()
         self._attached = Attachment(sandbox, self, self._ground, self._output, self._extensions, self._keys)
-        limit = float(self.spec.timeout_s) if self._phase == "invoke" else INIT_LIMIT_S
-        self._timer = self._loop.call_later(limit, self._expired)
+        self._timer = self._loop.call_later(self._startup.limit_s(self.spec.timeout_s), self._expired)
         return self._attached
 
     def _release(self) -> None:
@@ -315,22 +278,6 @@ class Environment:
         if attached is not None:
             self._memory_mb = max(self._memory_mb, attached.detach())
             self._ground.run(attached.sandbox.destroy())
-
-    async def _start_extensions(self, attached: Attachment, env: dict[str, str]) -> None:
-        """Start the external extensions; the runtime follows when all have registered."""
-        self._extensions.expect(self._entry.extensions)
-        for name in self._entry.extensions:
-            process = await attached.sandbox.spawn([f"/opt/extensions/{name}"], env)
-            self._ground.run(self._watch_extension(attached, name, process))
-
-    async def _watch_extension(self, attached: Attachment, name: str, process: Process) -> None:
-        end = await process.wait()
-        if self._attached is not attached or self.retired:
-            return
-        failure = failures.extension_crashed(end)
-        self._output.drain()
-        self._journal.add(self._log.extension(name, "ExitError", [], failure.error_type))
-        self._broken(failure)
 
     def _extensions_changed(self) -> None:
         if self._held and self._extensions.all_registered and self._attached is not None:
@@ -350,7 +297,7 @@ class Environment:
         self._extensions.close_registration()
         self._cancel_timer()
         self._output.drain()
-        self._note_init_done()
+        self._startup.done()
         if self._attached is not None:
             self._attached.sandbox.end_init()
         for name, events in self._extensions.described():
@@ -364,69 +311,35 @@ class Environment:
             self.state = "busy"
             self._start_invoke(exchange)
 
-    def _note_init_done(self) -> None:
-        """Say once, and remember, how long the initialisation or restore took."""
-        if self._init_noted:
-            return
-        self._init_noted = True
-        millis = self._elapsed_ms()
-        if self._phase == "restore":
-            self._restore_ms = millis
-            self._journal.add(self._log.restore_done(millis, "success", None))
-            return
-        if self._phase == "init":
-            self._init_ms = millis
-        self._journal.add(self._log.init_done(millis, self._phase, "success", None))
-
     def _init_broken(self, failure: Failure) -> None:
         """The initialisation failed: repeat it inside the invocation, or fail that when it was repeated."""
-        millis = self._elapsed_ms()
-        if self._init_error is not None:
-            error_type: str | None = self._init_error[0]
-        else:
-            error_type = failure.error_type if failure.status == "error" else None
         self._release()
         self._cancel_timer()
-        if self._phase == "restore":
-            self._journal.add(self._log.restore_done(millis, failure.status, error_type))
-        elif failure.status != "timeout" or self._phase == "init":
-            self._journal.add(self._log.init_done(millis, self._phase, failure.status, error_type))
+        error_type = self._startup.failed(failure)
         exchange = self._exchange
-        if exchange is not None and self._phase == "init":
+        if exchange is not None and self._startup.phase == "init":
             self._ground.run(self._initialise_again())
             return
+        reported = self._startup.reported
         if not self.initialised.done():
-            self.initialised.set_exception(InitFailed(error_type or "Runtime.Unknown", self._init_error))
+            self.initialised.set_exception(InitFailed(error_type or "Runtime.Unknown", reported))
             self.initialised.exception()  # nobody may be waiting
         if exchange is not None:
             self._journal.start(exchange.request.request_id)
-            if self._init_error is not None:
-                self._fail_init(exchange, *self._init_error)
+            if reported is not None:
+                exchange.answer_error(reported[1], error_type, "error")
             else:
                 self._fail(exchange, failure)
             self._finish(exchange)
         self.kill()
-
-    @staticmethod
-    def _fail_init(exchange: Exchange, error_type: str, body: bytes) -> None:
-        """Answer with the error that the runtime reported from its initialisation."""
-        invocation = exchange.invocation
-        exchange.answered = True
-        invocation.payload = body
-        invocation.function_error = "Unhandled"
-        invocation.status, invocation.error_type = "error", error_type
-        if exchange.started:
-            invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000
 
     async def _initialise_again(self) -> None:
         """The init phase failed: run it once more, in the invocation's time."""
         exchange = self._exchange
         if exchange is None or self.state == "dead":
             return
-        self._phase = "invoke"
+        self._startup.repeat()
         self.state = "creating"
-        self._init_error = None
-        self._init_noted = False
         self._runtime_ready = self._runtime_idle = False
         self._extensions = Extensions(self.spec, self._extensions_changed)
         exchange.started = time.perf_counter()
@@ -445,7 +358,7 @@ class Environment:
         """The function's time begins."""
         self._runtime_idle = False
         self._journal.start(exchange.request.request_id)
-        if self._phase != "invoke" or not exchange.started:
+        if self._startup.phase != "invoke" or not exchange.started:
             exchange.started = time.perf_counter()
         left = self.spec.timeout_s - (time.perf_counter() - exchange.started)
         self._timer = self._loop.call_later(left, self._expired)
@@ -467,17 +380,13 @@ class Environment:
             self.spec.timeout_s * 1000,
         )
 
-    def _answer(self) -> Exchange | None:
+    def _unanswered(self) -> Exchange | None:
         """The exchange that an answer is for; None for an answer that nobody asked for."""
         exchange = self._exchange
-        if exchange is None or exchange.answered or self.state != "busy":
-            return None
-        exchange.answered = True
-        return exchange
+        return None if exchange is None or exchange.answered or self.state != "busy" else exchange
 
     def _respond(self, exchange: Exchange) -> None:
         """The answer is there: give it to the caller, unless the log's tail must come with it."""
-        exchange.invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000
         self._progress()
         if self._exchange is exchange and not exchange.request.tail:
             self._loop.call_later(_LINGER_S, exchange.resolve)
@@ -507,9 +416,10 @@ class Environment:
         if self._attached is not None:
             self._memory_mb = self._attached.sandbox.memory_peak_mb()
         invocation.memory_mb = min(self._memory_mb, self.spec.memory_mb)
-        init_ms, self._init_ms = self._init_ms, None
+        startup = self._startup
+        init_ms, invocation.restore_ms = startup.init_ms, startup.restore_ms
+        startup.init_ms = startup.restore_ms = None
         invocation.init_ms = init_ms
-        invocation.restore_ms, self._restore_ms = self._restore_ms, None
         billed = invocation.duration_ms
         if init_ms is not None and self.initialization_type == "on-demand":
             billed += init_ms  # billed since August 2025
@@ -520,18 +430,8 @@ class Environment:
 
     def _fail(self, exchange: Exchange, failure: Failure) -> None:
         """Answer with a failure of the platform's."""
-        invocation = exchange.invocation
-        exchange.answered = True
-        invocation.function_error = "Unhandled"
-        invocation.error_type = failure.error_type
-        invocation.status = failure.status
-        invocation.payload = failure.payload(invocation.request_id)
-        invocation.duration_ms = (time.perf_counter() - exchange.started) * 1000 if exchange.started else 0.0
-        if failure.status == "timeout":
-            invocation.duration_ms = self.spec.timeout_s * 1000.0
-        self._journal.fault(invocation.request_id, failure)
-        if exchange.stream is not None:
-            exchange.stream.end()
+        exchange.fail(failure, self.spec.timeout_s)
+        self._journal.fault(exchange.request.request_id, failure)
 
     def _rest(self) -> None:
         """Nothing to do: back to the pool."""
@@ -542,10 +442,16 @@ class Environment:
 
     # ends
 
-    def sandbox_exited(self, attached: Attachment, end: Exit) -> None:
-        if self._attached is attached:
+    def sandbox_exited(self, end: Exit) -> None:
+        self._output.drain()
+        self._broken(failures.exited(end))
+
+    def extension_exited(self, name: str, end: Exit) -> None:
+        if not self.retired:
+            failure = failures.extension_crashed(end)
             self._output.drain()
-            self._broken(failures.exited(end))
+            self._journal.add(self._log.extension(name, "ExitError", [], failure.error_type))
+            self._broken(failure)
 
     def _expired(self) -> None:
         """The time of the init phase or of the invocation is over."""
@@ -567,37 +473,21 @@ class Environment:
 
     async def _collect(self, exchange: Exchange, stream: BodyStream) -> None:
         """Gather a streamed answer for a caller who wants it whole."""
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in stream.chunks():
-            size += len(chunk)
-            if size <= PAYLOAD_LIMIT:
-                parts.append(chunk)
-            else:
-                parts.clear()
-        if exchange is not self._exchange or exchange.invocation.function_error is not None:
-            return
-        if size > PAYLOAD_LIMIT:
-            self._fail(exchange, failures.response_too_large(PAYLOAD_LIMIT))
-        else:
-            exchange.invocation.payload = b"".join(parts)
-        self._respond(exchange)
+        body = await stream.whole(PAYLOAD_LIMIT)
+        if exchange is self._unanswered():
+            self.runtime_answered(body, exchange.content_type)
 
     # small things
 
     def _init_mark(self) -> None:
         """The function's output has come to where its initialisation ended."""
         if self._exchange is not None and self._exchange.delivered:
-            self._note_init_done()
+            self._startup.done()
             self._journal.start(self._exchange.request.request_id)
 
     def _credentials(self) -> Credentials | None:
         spec = self.spec
         return self._ground.credentials_for(spec.role_arn, spec.account, spec.name)
-
-    def _elapsed_ms(self) -> float:
-        """Since the initialisation or restore began."""
-        return (time.perf_counter() - self._init_started) * 1000
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from undercast.functions.failures import Failure
 from undercast.functions.function import Invocation
 
 _HIGH = 256 * 1024  # bytes waiting for a slow reader at which the function is made to wait
@@ -85,6 +87,18 @@ class BodyStream:
         finally:
             self.drop()
 
+    async def whole(self, limit: int) -> bytes | None:
+        """All of it in one piece; None when it is longer than the limit."""
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size <= limit:
+                parts.append(chunk)
+            else:
+                parts.clear()
+        return b"".join(parts) if size <= limit else None
+
     def _unpause(self) -> None:
         if self._paused:
             self._paused = False
@@ -121,6 +135,35 @@ class Exchange:
         self.started = 0.0  # perf_counter when the function's time began
         self.delivered = False  # the event was handed to the transport
         self.answered = False  # the runtime has answered
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Since the function's time began."""
+        return (time.perf_counter() - self.started) * 1000 if self.started else 0.0
+
+    def answer(self, body: bytes, content_type: str) -> None:
+        """The function returned."""
+        self.answered = True
+        if self.stream is None:
+            self.content_type = content_type
+        self.invocation.payload = body
+        self.invocation.duration_ms = self.elapsed_ms
+
+    def answer_error(self, body: bytes, error_type: str | None = None, status: str = "success") -> None:
+        """The runtime reported an error, as JSON. `status` is what REPORT says: its own errors are none."""
+        self.answer(body, "application/json")
+        self.invocation.function_error = "Unhandled"
+        self.invocation.error_type = error_type
+        self.invocation.status = status
+
+    def fail(self, failure: Failure, limit_s: int) -> None:
+        """The platform ended it."""
+        body = failure.payload(self.invocation.request_id)
+        self.answer_error(body, failure.error_type, failure.status)
+        if failure.status == "timeout":
+            self.invocation.duration_ms = limit_s * 1000.0
+        if self.stream is not None:
+            self.stream.end()
 
     def open(self) -> None:
         """The caller of a stream may begin to read."""

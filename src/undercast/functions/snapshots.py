@@ -98,8 +98,10 @@ class Restored:
         if self._destroyed:
             return
         self._destroyed = True
+        ended = self._end.done()
+        self.ended(None)
         self._cell.cgroup.kill()
-        if self.pid > 0 and not self._end.done():
+        if self.pid > 0 and not ended:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         self.channel.close()

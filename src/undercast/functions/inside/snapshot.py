@@ -8,6 +8,7 @@ control groups.
 from __future__ import annotations
 
 import array
+import gc
 import json
 import os
 import random
@@ -51,6 +52,8 @@ def check(keep: int) -> None:
 
 def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
     """Forks environments until the server goes; returns in each of them, with its own channel."""
+    gc.collect()
+    gc.freeze()  # the collector must not write to what is shared with every environment
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_read, False)
     os.set_blocking(wake_write, False)
