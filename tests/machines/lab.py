@@ -233,7 +233,7 @@ class Lab:
 
         self._thread = self.host.run(spawn)
         assert ready.wait(5)
-        self.do(self.network.start(4566, self._api))
+        self.do(self.network.start(5000, self._api))
         assert self.network.reason is None, self.network.reason
 
     async def _api(self, host: str, port: int) -> int:

@@ -165,6 +165,7 @@ def test_the_host_is_closed_but_for_the_api(lab: Lab) -> None:
         assert not one.reaches(address, 8080, 0.2), address
     assert not one.reaches(str(NODE), lab.network._host.metadata_port, 0.2)
     assert ask(one, "/", port=4566) == (200, "api")
+    assert ask(one, "/", port=5000) == (200, "api")  # the server's own port
 
 
 def lookup(

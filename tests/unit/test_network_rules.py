@@ -32,7 +32,7 @@ from undercast.network.model import (
 ANY = Cidr("0.0.0.0/0")
 ALL = Rule(None, cidrs=(ANY,))
 HOST = Host(
-    "undercast_abcdef", "uiabcdef", Address("169.254.87.1"), 1, 2, 3, 4566, Cidr("198.18.0.0/16"), False,
+    "undercast_abcdef", "uiabcdef", Address("169.254.87.1"), 1, 2, 3, (4566,), Cidr("198.18.0.0/16"), False,
     ("eth0",), frozenset({Address("192.0.2.2"), Address("127.0.0.1")}),
 )  # fmt: skip
 

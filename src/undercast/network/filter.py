@@ -69,7 +69,7 @@ class Host:
     """What the rules have to know of this machine.
 
     `node` is the link-local address on which the metadata service, the resolver and (at `door_port`) the API
-    listen, at the ports given; `api_port` is the port under which instances reach the API (0: not at all).
+    listen, at the ports given; `api_ports` are the ports under which instances reach the API (none: not at all).
     `pool_on_lan` says that public addresses are the surrounding network's own.
     """
 
@@ -79,7 +79,7 @@ class Host:
     metadata_port: int
     resolver_port: int
     door_port: int
-    api_port: int
+    api_ports: tuple[int, ...]
     pool: Cidr
     pool_on_lan: bool
     uplinks: tuple[str, ...]
@@ -112,7 +112,7 @@ def _base_chains(host: Host) -> dict[str, tuple[str, ...]]:
     to_ours = f'oifname "{host.vif_prefix}*"'
     uplinks = "{ " + ", ".join(f'"{name}"' for name in host.uplinks) + " }" if host.uplinks else '"none"'
     dns = "meta l4proto { tcp, udp } th dport 53"
-    services = f"{{ 80, {host.api_port} }}" if host.api_port else "80"
+    services = f"{{ {', '.join(str(port) for port in (80, *host.api_ports))} }}"
     guard = [
         f"{ours} meta nfproto != ipv4 drop",
         f"{ours} iifname . ether saddr . ip saddr != @bound drop",
@@ -146,10 +146,10 @@ def _base_chains(host: Host) -> dict[str, tuple[str, ...]]:
         f"{ours} iifname . ip daddr @resolvers tcp dport 53 dnat ip to {host.node}:{host.resolver_port}",
         "dnat ip to ip daddr map @public_in",
     ]
-    if host.api_port:
-        door = f"tcp dport {host.api_port} dnat ip to {host.node}:{host.door_port}"
+    for port in host.api_ports:
+        door = f"tcp dport {port} dnat ip to {host.node}:{host.door_port}"
         translate.insert(1, f"{ours} ip daddr {METADATA} {door}")
-    listening = (host.metadata_port, host.resolver_port, *((host.door_port,) if host.api_port else ()))
+    listening = (host.metadata_port, host.resolver_port, *((host.door_port,) if host.api_ports else ()))
     ports = f"{{ {', '.join(str(port) for port in listening)} }}"
     return {
         "guard": tuple(guard),

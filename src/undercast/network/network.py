@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+API_PORT = 4566
 NODE = ipaddress.IPv4Address("169.254.87.1")
 _RESERVED = tuple(Cidr(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"))
 
@@ -79,7 +80,7 @@ class Network:
         """Take the network over, if this server may have it; `reason` tells afterwards.
 
         `listen` lets the API listen on one more address and returns the port there; instances reach it
-        under `api_port`. None keeps it from them.
+        under `api_port`, the server's own, and the usual 4566. None keeps it from them.
         """
         self.reason = self._refusal()
         if self.reason is not None:
@@ -154,7 +155,7 @@ class Network:
             metadata_port=metadata_port,
             resolver_port=resolver_port,
             door_port=door_port,
-            api_port=api_port if listen is not None else 0,
+            api_ports=tuple(sorted({API_PORT, api_port})) if listen is not None else (),
             pool=self._pool,
             pool_on_lan=self._on_lan,
             uplinks=uplinks,
@@ -239,7 +240,7 @@ class Network:
         self._routes.open(NODE, self._pool, self._on_lan)
         return Host(
             known.table, known.vif_prefix, known.node, known.metadata_port, known.resolver_port,
-            known.door_port, known.api_port, known.pool, known.pool_on_lan, uplinks, addresses,
+            known.door_port, known.api_ports, known.pool, known.pool_on_lan, uplinks, addresses,
         )  # fmt: skip
 
     def _publish(self, before: Desired, after: Desired) -> None:
