@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from undercast.settings import Settings
 log = logging.getLogger(__name__)
 
 STOP_S = 8.0  # services have this long to stop
+BACKLOG = 2048
 EXIT_S = 14.0  # the whole process, from the signal on
 
 
@@ -37,13 +39,37 @@ def serve(settings: Settings, ready: Callable[[running.Running], None]) -> None:
     lock = running.Lock(settings.data)
     lock.take()
     try:
-        uvloop.run(_main(settings, ready))
+        # Before anything else: a taken port is told at once. Who connects early waits to be accepted.
+        with _listening(settings) as sock:
+            uvloop.run(_main(settings, sock, ready))
     finally:
         lock.release()
 
 
-async def _main(settings: Settings, ready: Callable[[running.Running], None]) -> None:
+def _listening(settings: Settings) -> socket.socket:
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, number)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+        except OSError:
+            sock.close()
+            raise
+    except OSError as error:
+        raise CannotListen(
+            f"can not listen on {settings.host}:{settings.port}: {error.strerror or error}"
+        ) from error
+    return sock
+
+
+async def _main(settings: Settings, sock: socket.socket, ready: Callable[[running.Running], None]) -> None:
     cloud = Cloud(settings)
+    cloud.port = sock.getsockname()[1]
     gateway = Gateway(cloud)
     listener = Listener(gateway)
     cloud.connection_factory = listener.connection
@@ -55,15 +81,8 @@ async def _main(settings: Settings, ready: Callable[[running.Running], None]) ->
         loop.add_signal_handler(number, _stop, stopping)
     try:
         listener.start()
-        # The port first: services put it into the addresses they give out. Nobody knows of it before
-        # `ready`, and what connects early waits for the start below.
-        try:
-            cloud.port = await listener.listen(settings.host, settings.port)
-        except OSError as error:
-            raise CannotListen(
-                f"can not listen on {settings.host}:{settings.port}: {error.strerror or error}"
-            ) from error
         await cloud.start()
+        await listener.serve(sock)
         told = _describe(cloud)
         running.write(settings.data, told)
         ready(told)

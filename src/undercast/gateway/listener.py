@@ -59,9 +59,9 @@ class Listener:
         return int(server.sockets[0].getsockname()[1])
 
     async def serve(self, sock: socket.socket) -> None:
-        """Accept on a socket that listens already (one made in another network namespace)."""
+        """Accept on a socket that listens already: the server's own, or one of another network namespace."""
         self._servers.append(
-            await asyncio.get_running_loop().create_server(self.connection, sock=sock, backlog=512)
+            await asyncio.get_running_loop().create_server(self.connection, sock=sock, backlog=2048)
         )
 
     async def close(self) -> None:
