@@ -103,6 +103,7 @@ class Cgroup:
     layout: Layout
     name: str
     _freezer: int = -1
+    _peak: int = -1
     _memory: Path = field(init=False)
     _cpu: Path = field(init=False)
     _pids: Path = field(init=False)
@@ -169,13 +170,21 @@ class Cgroup:
         os.pwrite(self._freezer, b"THAWED" if self.layout.freezer is not None else b"0", 0)
 
     def memory_peak(self) -> int:
-        """The most memory used since the group was made or the peak was reset, in bytes."""
-        if self.layout.memory_v1 is not None:
-            return int((self._memory / "memory.max_usage_in_bytes").read_text())
-        for file in ("memory.peak", "memory.current"):  # memory.peak: Linux 5.19
-            with contextlib.suppress(FileNotFoundError):
-                return int((self._memory / file).read_text())
-        return 0
+        """The most memory used since the group was made or the peak was reset, in bytes.
+
+        Asked for after every invocation, so the file stays open.
+        """
+        if self._peak < 0:
+            names = ["memory.peak", "memory.current"]  # memory.peak: Linux 5.19
+            if self.layout.memory_v1 is not None:
+                names = ["memory.max_usage_in_bytes"]
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    self._peak = os.open(self._memory / name, os.O_RDONLY | os.O_CLOEXEC)
+                    break
+            else:
+                return 0
+        return int(os.pread(self._peak, 32, 0))
 
     def reset_peak(self) -> None:
         """Lets the peak start again from what is used now, where the kernel can (version 2: Linux 6.12)."""
@@ -219,9 +228,10 @@ class Cgroup:
                 if error.errno == errno.EBUSY:
                     return False
                 raise
-        if self._freezer >= 0:
-            os.close(self._freezer)
-            self._freezer = -1
+        for descriptor in (self._freezer, self._peak):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._freezer = self._peak = -1
         return True
 
 
