@@ -6,7 +6,7 @@ import { allPages, useLive } from "../aws/useLive";
 import { ToPage } from "../shared/details";
 import { useFlash } from "../shared/flash";
 import { ResourceTable } from "../shared/ResourceTable";
-import { EditModal } from "./configuration/EditModal";
+import { EditModal } from "../shared/EditModal";
 import type { FunctionView } from "./function";
 
 interface Draft {

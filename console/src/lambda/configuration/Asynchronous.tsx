@@ -6,7 +6,7 @@ import { useLive } from "../../aws/useLive";
 import { Details, Loaded } from "../../shared/details";
 import { useFlash } from "../../shared/flash";
 import type { PartProps } from "./Configuration";
-import { EditModal } from "./EditModal";
+import { EditModal } from "../../shared/EditModal";
 
 const RETRIES = ["0", "1", "2"].map((value) => ({ value, label: value }));
 

@@ -14,7 +14,7 @@ import { allPages, useLive } from "../../aws/useLive";
 import { Details } from "../../shared/details";
 import { useFlash } from "../../shared/flash";
 import type { PartProps } from "./Configuration";
-import { EditModal } from "./EditModal";
+import { EditModal } from "../../shared/EditModal";
 
 /** Reserved and provisioned concurrency. */
 export function Concurrency({ view, onChanged }: PartProps) {

@@ -2,8 +2,8 @@ import { Box, Button, Container, Header } from "@cloudscape-design/components";
 import { useState } from "react";
 import { Details } from "../../shared/details";
 import type { PartProps } from "./Configuration";
-import { EditModal } from "./EditModal";
-import { type Pair, Pairs } from "./Pairs";
+import { EditModal } from "../../shared/EditModal";
+import { type Pair, Pairs } from "../../shared/Pairs";
 import { useConfigurationUpdate } from "./useConfigurationUpdate";
 
 /** Environment variables. */

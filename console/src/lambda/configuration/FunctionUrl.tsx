@@ -12,7 +12,7 @@ import { useLive } from "../../aws/useLive";
 import { Details, Loaded, when } from "../../shared/details";
 import { useFlash } from "../../shared/flash";
 import type { PartProps } from "./Configuration";
-import { EditModal } from "./EditModal";
+import { EditModal } from "../../shared/EditModal";
 
 const MODES = [
   { value: "BUFFERED", label: "BUFFERED" },

@@ -2,7 +2,7 @@ import { Button, Container, FormField, Header, Input, Select } from "@cloudscape
 import { useState } from "react";
 import { Details } from "../../shared/details";
 import type { PartProps } from "./Configuration";
-import { EditModal } from "./EditModal";
+import { EditModal } from "../../shared/EditModal";
 import { useConfigurationUpdate } from "./useConfigurationUpdate";
 
 const SNAP_START = [

@@ -6,7 +6,7 @@ import { Copyable, Details } from "../../shared/details";
 import { useFlash } from "../../shared/flash";
 import { principalText, type Statement } from "../function";
 import type { PartProps } from "./Configuration";
-import { EditModal } from "./EditModal";
+import { EditModal } from "../../shared/EditModal";
 
 /** The execution role, and who else may invoke the function. */
 export function Permissions({ view, onChanged }: PartProps) {

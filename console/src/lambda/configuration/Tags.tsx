@@ -5,8 +5,8 @@ import { useClient } from "../../aws/clients";
 import { Details } from "../../shared/details";
 import { useFlash } from "../../shared/flash";
 import type { PartProps } from "./Configuration";
-import { EditModal } from "./EditModal";
-import { type Pair, Pairs } from "./Pairs";
+import { EditModal } from "../../shared/EditModal";
+import { type Pair, Pairs } from "../../shared/Pairs";
 
 /** Tags of the function. */
 export function Tags({ view, onChanged }: PartProps) {

@@ -1,0 +1,35 @@
+import { EC2Client, paginateDescribeInstanceTypes } from "@aws-sdk/client-ec2";
+import { Badge } from "@cloudscape-design/components";
+import { useClient } from "../aws/clients";
+import { allPages, useLive } from "../aws/useLive";
+import { ResourceTable } from "../shared/ResourceTable";
+
+/** The catalogue of instance types. */
+export function InstanceTypes() {
+  const ec2 = useClient(EC2Client);
+  const live = useLive(() => allPages(paginateDescribeInstanceTypes({ client: ec2 }, {}), (page) => page.InstanceTypes), [ec2], 600_000);
+  return (
+    <ResourceTable
+      title="Instance types"
+      noun="instance type"
+      variant="full-page"
+      live={live}
+      id={(one) => one.InstanceType!}
+      columns={[
+        { id: "type", header: "Instance type", cell: (one) => one.InstanceType, text: (one) => one.InstanceType! },
+        { id: "free", header: "Free-Tier eligible", cell: (one) => (one.FreeTierEligible ? <Badge color="green">Free tier eligible</Badge> : "–"), text: (one) => (one.FreeTierEligible ? "free tier" : "") },
+        { id: "vcpus", header: "vCPUs", cell: (one) => one.VCpuInfo?.DefaultVCpus, text: (one) => one.VCpuInfo?.DefaultVCpus ?? 0 },
+        { id: "memory", header: "Memory (GiB)", cell: (one) => (one.MemoryInfo?.SizeInMiB ?? 0) / 1024, text: (one) => one.MemoryInfo?.SizeInMiB ?? 0 },
+        {
+          id: "architecture",
+          header: "Architecture",
+          cell: (one) => one.ProcessorInfo?.SupportedArchitectures?.join(", "),
+          text: (one) => one.ProcessorInfo?.SupportedArchitectures?.join() ?? "",
+        },
+        { id: "network", header: "Network performance", cell: (one) => one.NetworkInfo?.NetworkPerformance, text: (one) => one.NetworkInfo?.NetworkPerformance ?? "" },
+        { id: "gpus", header: "GPUs", cell: (one) => one.GpuInfo?.Gpus?.map((gpu) => `${gpu.Count} ${gpu.Name}`).join(", ") ?? "–", text: (one) => one.GpuInfo?.Gpus?.length ?? 0 },
+        { id: "burst", header: "Burstable", cell: (one) => (one.BurstablePerformanceSupported ? "Yes" : "No"), text: (one) => String(one.BurstablePerformanceSupported), visible: false },
+      ]}
+    />
+  );
+}

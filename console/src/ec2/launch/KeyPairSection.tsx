@@ -1,0 +1,37 @@
+import type { KeyPairInfo } from "@aws-sdk/client-ec2";
+import { Button, Container, FormField, Header, Select } from "@cloudscape-design/components";
+import { useState } from "react";
+import type { Live } from "../../aws/useLive";
+import { CreateKeyPair } from "../KeyPairs";
+import type { SectionProps } from "./section";
+
+/** The key pair, which can be made here. */
+export function KeyPairSection({ plan, change, keys }: SectionProps & { keys: Live<KeyPairInfo[]> }) {
+  const [creating, setCreating] = useState(false);
+  const options = [
+    { value: "", label: "Proceed without a key pair (Not recommended)" },
+    ...(keys.data ?? []).map((key) => ({ value: key.KeyName, label: key.KeyName, description: key.KeyType })),
+  ];
+  return (
+    <Container header={<Header variant="h2" description="You can use a key pair to securely connect to your instance.">Key pair (login)</Header>}>
+      <FormField label="Key pair name" secondaryControl={<Button onClick={() => setCreating(true)}>Create new key pair</Button>}>
+        <Select
+          selectedOption={plan.keyName === undefined ? null : (options.find((one) => one.value === plan.keyName) ?? { value: plan.keyName, label: plan.keyName })}
+          options={options}
+          onChange={({ detail }) => change({ keyName: detail.selectedOption.value || undefined })}
+          placeholder="Select"
+        />
+      </FormField>
+      {creating && (
+        <CreateKeyPair
+          onClose={() => setCreating(false)}
+          onCreated={(name) => {
+            setCreating(false);
+            change({ keyName: name });
+            void keys.refresh();
+          }}
+        />
+      )}
+    </Container>
+  );
+}

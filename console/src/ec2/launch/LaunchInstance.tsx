@@ -1,0 +1,135 @@
+import {
+  AuthorizeSecurityGroupIngressCommand,
+  CreateSecurityGroupCommand,
+  DescribeImagesCommand,
+  DescribeKeyPairsCommand,
+  EC2Client,
+  paginateDescribeInstanceTypes,
+  paginateDescribeSecurityGroups,
+  paginateDescribeSubnets,
+  RunInstancesCommand,
+} from "@aws-sdk/client-ec2";
+import { Alert, Box, Button, ColumnLayout, Container, CopyToClipboard, ExpandableSection, Form, Grid, Header, SpaceBetween } from "@cloudscape-design/components";
+import { useEffect, useState } from "react";
+import { useNavigate, useSearchParams } from "react-router-dom";
+import { useClient } from "../../aws/clients";
+import { awsError } from "../../aws/errors";
+import { allPages, useLive } from "../../aws/useLive";
+import { Details } from "../../shared/details";
+import { useFlash } from "../../shared/flash";
+import { permissionOf } from "../security/rules";
+import { AdvancedSection } from "./AdvancedSection";
+import { ImageSection } from "./ImageSection";
+import { KeyPairSection } from "./KeyPairSection";
+import { NameSection } from "./NameSection";
+import { NetworkSection } from "./NetworkSection";
+import { commands, newPlan, type Plan, runInstances } from "./plan";
+import { StorageSection } from "./StorageSection";
+import { TypeSection } from "./TypeSection";
+
+/** Launch instances: one page with its sections, and a summary beside them. */
+export default function LaunchInstance() {
+  const ec2 = useClient(EC2Client);
+  const flash = useFlash();
+  const navigate = useNavigate();
+  const [address] = useSearchParams();
+  const [plan, setPlan] = useState<Plan>(() => ({ ...newPlan(), imageId: address.get("image") ?? undefined, spot: address.get("spot") === "yes" }));
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>();
+  const images = useLive(async () => (await ec2.send(new DescribeImagesCommand({}))).Images ?? [], [ec2], 60_000);
+  const types = useLive(() => allPages(paginateDescribeInstanceTypes({ client: ec2 }, {}), (page) => page.InstanceTypes), [ec2], 600_000);
+  const keys = useLive(async () => (await ec2.send(new DescribeKeyPairsCommand({}))).KeyPairs ?? [], [ec2], 15_000);
+  const groups = useLive(() => allPages(paginateDescribeSecurityGroups({ client: ec2 }, {}), (page) => page.SecurityGroups), [ec2], 30_000);
+  const subnets = useLive(() => allPages(paginateDescribeSubnets({ client: ec2 }, {}), (page) => page.Subnets), [ec2], 60_000);
+
+  const change = (changes: Partial<Plan>) => setPlan((old) => ({ ...old, ...changes }));
+  const image = images.data?.find((one) => one.ImageId === plan.imageId);
+  const type = types.data?.find((one) => one.InstanceType === plan.instanceType);
+
+  // The first image of the catalogue is chosen until another one is.
+  useEffect(() => {
+    if (!plan.imageId && images.data?.length) change({ imageId: images.data[0].ImageId });
+  }, [images.data, plan.imageId]);
+  useEffect(() => {
+    if (image?.RootDeviceName) change({ rootDevice: image.RootDeviceName });
+  }, [image?.RootDeviceName]);
+
+  async function launch() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      let groupIds = plan.groupIds;
+      if (plan.groups === "new") {
+        const VpcId = subnets.data?.find((one) => one.SubnetId === plan.subnetId)?.VpcId;
+        const made = await ec2.send(new CreateSecurityGroupCommand({ GroupName: plan.groupName, Description: "made by the launch page", VpcId }));
+        groupIds = [made.GroupId!];
+        // Once it is there it is taken, also when the launch below fails and is tried again.
+        change({ groups: "existing", groupIds });
+        if (plan.rules.length) await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: made.GroupId, IpPermissions: plan.rules.map(permissionOf) }));
+      }
+      const launched = await ec2.send(new RunInstancesCommand(runInstances(plan, groupIds)));
+      const ids = launched.Instances?.map((one) => one.InstanceId!) ?? [];
+      flash.success(`Successfully initiated launch of instance (${ids.join(", ")})`);
+      navigate(ids.length === 1 ? `/ec2/instances/${ids[0]}` : "/ec2/instances");
+    } catch (thrown) {
+      setError(thrown);
+      setBusy(false);
+    }
+  }
+
+  const failure = error === undefined ? undefined : awsError(error);
+  const section = { plan, change };
+  return (
+    <Form header={<Header variant="h1" description="Create virtual machines that run on this cloud.">Launch an instance</Header>}>
+      <Grid gridDefinition={[{ colspan: { default: 12, m: 8 } }, { colspan: { default: 12, m: 4 } }]}>
+        <SpaceBetween size="l">
+          <NameSection {...section} />
+          <ImageSection {...section} images={images} />
+          <TypeSection {...section} types={types} />
+          <KeyPairSection {...section} keys={keys} />
+          <NetworkSection {...section} groups={groups} subnets={subnets} />
+          <StorageSection {...section} />
+          <AdvancedSection {...section} />
+        </SpaceBetween>
+        <div style={{ position: "sticky", top: 80 }}>
+          <Container header={<Header variant="h2">Summary</Header>}>
+            <SpaceBetween size="m">
+              <Details
+                columns={1}
+                items={[
+                  ["Number of instances", plan.count],
+                  ["Software image (AMI)", image?.Name ?? plan.imageId],
+                  ["Virtual server type", type ? `${plan.instanceType}: ${type.VCpuInfo?.DefaultVCpus} vCPU, ${(type.MemoryInfo?.SizeInMiB ?? 0) / 1024} GiB` : plan.instanceType],
+                  ["Firewall (security group)", plan.groups === "new" ? "New security group" : plan.groupIds.join(", ")],
+                  ["Storage (volumes)", `1 volume - ${plan.rootGib} GiB`],
+                ]}
+              />
+              {!plan.keyName && <Alert type="warning">Without a key pair nobody can log in with SSH.</Alert>}
+              {failure && (
+                <Alert type="error" header={failure.code}>
+                  {failure.message}
+                </Alert>
+              )}
+              <ColumnLayout columns={1}>
+                <Button variant="primary" fullWidth loading={busy} disabled={!plan.imageId || (plan.groups === "existing" && !plan.groupIds.length)} onClick={() => void launch()}>
+                  Launch instance
+                </Button>
+                <Button variant="link" fullWidth onClick={() => navigate("/ec2/instances")}>
+                  Cancel
+                </Button>
+              </ColumnLayout>
+              <ExpandableSection headerText="Preview code">
+                <Box variant="code">
+                  <pre tabIndex={0} aria-label="Equivalent aws commands" style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere", margin: 0 }}>
+                    {commands(plan)}
+                  </pre>
+                </Box>
+                <CopyToClipboard textToCopy={commands(plan)} copyButtonText="Copy" copySuccessText="Copied" copyErrorText="Could not copy" />
+              </ExpandableSection>
+            </SpaceBetween>
+          </Container>
+        </div>
+      </Grid>
+    </Form>
+  );
+}

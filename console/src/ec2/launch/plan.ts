@@ -1,0 +1,118 @@
+import type { RunInstancesCommandInput } from "@aws-sdk/client-ec2";
+import { type Draft, permissionOf } from "../security/rules";
+
+/** Everything the launch page asks. */
+export interface Plan {
+  name: string;
+  count: number;
+  imageId: string | undefined;
+  instanceType: string;
+  keyName: string | undefined;
+  subnetId: string | undefined;
+  /** "new" makes a security group of the rules, "existing" takes groups that are there. */
+  groups: "new" | "existing";
+  groupIds: string[];
+  groupName: string;
+  rules: Draft[];
+  publicAddress: boolean;
+  rootGib: number;
+  rootDevice: string;
+  deleteRoot: boolean;
+  spot: boolean;
+  shutdown: "stop" | "terminate";
+  hibernation: boolean;
+  protection: boolean;
+  monitoring: boolean;
+  httpTokens: "required" | "optional";
+  profile: string;
+  userData: string;
+}
+
+export function newPlan(): Plan {
+  return {
+    name: "",
+    count: 1,
+    imageId: undefined,
+    instanceType: "t2.micro",
+    keyName: undefined,
+    subnetId: undefined,
+    groups: "new",
+    groupIds: [],
+    groupName: `launch-wizard-${Date.now().toString(36)}`,
+    rules: [],
+    publicAddress: true,
+    rootGib: 8,
+    rootDevice: "/dev/xvda",
+    deleteRoot: true,
+    spot: false,
+    shutdown: "stop",
+    hibernation: false,
+    protection: false,
+    monitoring: false,
+    httpTokens: "required",
+    profile: "",
+    userData: "",
+  };
+}
+
+/** The parameters of RunInstances; `groupIds` are those that are there by now. */
+export function runInstances(plan: Plan, groupIds: string[]): RunInstancesCommandInput {
+  return {
+    ImageId: plan.imageId,
+    InstanceType: plan.instanceType as never,
+    MinCount: plan.count,
+    MaxCount: plan.count,
+    KeyName: plan.keyName,
+    NetworkInterfaces: [{ DeviceIndex: 0, SubnetId: plan.subnetId, Groups: groupIds, AssociatePublicIpAddress: plan.publicAddress }],
+    BlockDeviceMappings: [{ DeviceName: plan.rootDevice, Ebs: { VolumeSize: plan.rootGib, DeleteOnTermination: plan.deleteRoot } }],
+    ...(plan.spot ? { InstanceMarketOptions: { MarketType: "spot" } } : { InstanceInitiatedShutdownBehavior: plan.shutdown }),
+    ...(plan.hibernation && { HibernationOptions: { Configured: true } }),
+    ...(plan.protection && { DisableApiTermination: true }),
+    ...(plan.monitoring && { Monitoring: { Enabled: true } }),
+    MetadataOptions: { HttpTokens: plan.httpTokens },
+    ...(plan.profile && { IamInstanceProfile: { Name: plan.profile } }),
+    ...(plan.userData && { UserData: btoa(String.fromCharCode(...new TextEncoder().encode(plan.userData))) }),
+    ...(plan.name && { TagSpecifications: [{ ResourceType: "instance", Tags: [{ Key: "Name", Value: plan.name }] }] }),
+    ClientToken: crypto.randomUUID(),
+  };
+}
+
+/** The same as `aws` commands, to be copied. */
+export function commands(plan: Plan): string {
+  const lines: string[] = [];
+  let groups = plan.groupIds.join(" ");
+  if (plan.groups === "new") {
+    lines.push(
+      `group=$(aws ec2 create-security-group --group-name ${quoted(plan.groupName)} --description ${quoted("made by the launch page")} --query GroupId --output text)`,
+    );
+    if (plan.rules.length)
+      lines.push(`aws ec2 authorize-security-group-ingress --group-id "$group" --ip-permissions ${quoted(JSON.stringify(plan.rules.map(permissionOf)))}`);
+    groups = '"$group"';
+  }
+  const root = JSON.stringify([{ DeviceName: plan.rootDevice, Ebs: { VolumeSize: plan.rootGib, DeleteOnTermination: plan.deleteRoot } }]);
+  const words = [
+    "aws ec2 run-instances",
+    `--image-id ${plan.imageId ?? "ami-..."}`,
+    `--count ${plan.count}`,
+    `--instance-type ${plan.instanceType}`,
+    plan.keyName && `--key-name ${quoted(plan.keyName)}`,
+    groups && `--security-group-ids ${groups}`,
+    plan.subnetId && `--subnet-id ${plan.subnetId}`,
+    plan.publicAddress ? "--associate-public-ip-address" : "--no-associate-public-ip-address",
+    `--block-device-mappings ${quoted(root)}`,
+    plan.spot ? "--instance-market-options MarketType=spot" : plan.shutdown === "terminate" && "--instance-initiated-shutdown-behavior terminate",
+    plan.hibernation && "--hibernation-options Configured=true",
+    plan.protection && "--disable-api-termination",
+    plan.monitoring && "--monitoring Enabled=true",
+    `--metadata-options HttpTokens=${plan.httpTokens}`,
+    plan.profile && `--iam-instance-profile Name=${quoted(plan.profile)}`,
+    plan.userData && `--user-data ${quoted(plan.userData)}`,
+    plan.name && `--tag-specifications ${quoted(`ResourceType=instance,Tags=[{Key=Name,Value=${plan.name}}]`)}`,
+  ].filter(Boolean);
+  lines.push(words.join(" \\\n    "));
+  return lines.join("\n");
+}
+
+function quoted(text: string): string {
+  return /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
