@@ -77,7 +77,15 @@ class Reconciler:
         await self._machines.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(work, name=name))
+        self._tasks.append(asyncio.create_task(self._guard(work, name), name=name))
+
+    @staticmethod
+    async def _guard(work: Coroutine[Any, Any, None], name: str) -> None:
+        """None of these may end by itself: if one does, the log says why."""
+        try:
+            await work
+        except Exception:
+            log.exception("%s has failed", name)
 
     # What wakes it
 

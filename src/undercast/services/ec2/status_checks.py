@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from undercast.services.ec2.service import Ec2
 
 _TICK_S = 1.0
+_AT_ONCE = 8
 _EVERY_S = 60.0  # AWS checks every minute
 _ANSWER_S = 5.0
 _BOOT_S = 120.0  # a system that has not come up by then is impaired
@@ -57,8 +58,8 @@ class StatusChecks:
             }
             self._checks = {id: check for id, check in self._checks.items() if id in running}
             due = [id for id in running if self._due(id, loop.time())]
-            for instance_id in due:
-                self._checks[instance_id] = await self._check(instance_id, running[instance_id], loop.time())
+            checks = [self._check(id, running[id], loop.time()) for id in due[:_AT_ONCE]]
+            self._checks |= zip(due, await asyncio.gather(*checks), strict=False)
             await asyncio.sleep(_TICK_S)
 
     def _due(self, instance_id: str, now: float) -> bool:
