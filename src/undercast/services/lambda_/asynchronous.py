@@ -10,27 +10,25 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Coroutine
 from typing import Any
-
-from sqlalchemy import delete, update
-from sqlalchemy.orm import Session
 
 from undercast.functions.function import Invocation
 from undercast.services.base import AwsError
 from undercast.services.lambda_ import limits, running
-from undercast.services.lambda_.batches import Batches
 from undercast.services.lambda_.core import Core
+from undercast.services.lambda_.journal import Journal, Row
 from undercast.services.lambda_.messages import TOPIC, Event, new_message
 from undercast.services.lambda_.model import Function, Key
 from undercast.services.lambda_.names import LATEST, Ref
 from undercast.services.lambda_.outcomes import follow_ups
 from undercast.services.lambda_.slots import Slot
 from undercast.store.queue import Queue
-from undercast.store.tables.queue import QueuedMessage
 
 log = logging.getLogger(__name__)
 
 _LEASE_S = 7 * 24 * 3600.0  # this process answers for what it holds until it dies
+_AT_ONCE = 512  # runs under way beyond which new events stay in the queue for now
 _CLAIM = 64  # events taken from the queue at once
 _SYSTEM_RETRY_S = (1.0, 300.0)  # first and longest pause after a failure of our own
 
@@ -41,7 +39,7 @@ class Events:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._queue = Queue(core.store, TOPIC)
-        self._batches = Batches(core.store)
+        self._journal = Journal(core.store)
         self._waiting: dict[Key, deque[Event]] = {}  # held, but no slot was free yet
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -58,12 +56,26 @@ class Events:
         trace_id: str | None = None,
     ) -> None:
         """Take an event. When this returns, it is committed."""
-        event = new_message(
+        row = new_message(
             ref, payload, request_id=request_id, client_context=client_context, trace_id=trace_id
         )
-        await self._batches.commit(lambda session: session.add(event))
-        self._more = True
-        self._wake.set()
+        # A caller who leaves meanwhile must not take along what the queue has as ours already.
+        await asyncio.shield(self._spawn(self._take(ref.key, row)))
+
+    async def _take(self, key: Key, row: Row) -> None:
+        # Nobody waiting before it: it is run from here, without a second look into the queue.
+        at_once = not self._more and key not in self._waiting and len(self._running) < _AT_ONCE
+        if at_once:
+            row["leased_until"] = time.time() + _LEASE_S
+        id = await self._journal.put(row)
+        if not at_once:
+            self._more = True
+            self._wake.set()
+            return
+        event = Event(id, key, row["body"], row["created"], 0, row["attributes"])
+        if key in self._waiting or not self._begin(event):
+            self._waiting.setdefault(key, deque()).append(event)
+            self._wake.set()
 
     async def start(self) -> None:
         """Begin to work."""
@@ -77,7 +89,7 @@ class Events:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._batches.close()
+        await self._journal.close()
 
     def forget(self, account: str) -> None:
         """Drop what is held for an account whose queue was emptied."""
@@ -154,10 +166,11 @@ class Events:
         self._spawn(self._run(event, function, version.version, slot))
         return True
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
     async def _run(self, event: Event, function: Function, version: str, slot: Slot) -> None:
         arn = f"{function.arn}:{event.qualifier}" if event.qualifier else function.arn
@@ -201,16 +214,8 @@ class Events:
         await self._retry(event, time.time() + pause)
 
     async def _retry(self, event: Event, due: float) -> None:
-        values = {
-            "due": due,
-            "leased_until": 0.0,
-            "attempts": event.attempts,
-            "attributes": event.attributes,
-        }
-        await self._batches.commit(
-            lambda session: _execute(
-                session, update(QueuedMessage).where(QueuedMessage.id == event.id).values(**values)
-            )
+        await self._journal.again(
+            event.id, due=due, leased_until=0.0, attempts=event.attempts, attributes=event.attributes
         )
         self._wake.set()
 
@@ -219,12 +224,7 @@ class Events:
     ) -> None:
         """Take an event out of the queue, and put what follows from it in, in one transaction."""
         following = follow_ups(self._core, event, function, condition, last) if function is not None else []
-
-        def write(session: Session) -> None:
-            _execute(session, delete(QueuedMessage).where(QueuedMessage.id == event.id))
-            session.add_all(following)
-
-        await self._batches.commit(write)
+        await self._journal.done(event.id, following)
         if following:
             self._more = True
             self._wake.set()
@@ -239,10 +239,6 @@ class Events:
             )
         due = await asyncio.to_thread(self._queue.next_due)
         return min(max(0.0, due - time.time()), 3600.0) if due is not None else 3600.0
-
-
-def _execute(session: Session, statement: Any) -> None:
-    session.execute(statement)
 
 
 def _max_age(function: Function, event: Event) -> float:

@@ -8,7 +8,6 @@ from typing import Any
 
 from undercast.services.lambda_.model import Key
 from undercast.services.lambda_.names import Ref
-from undercast.store.tables.queue import QueuedMessage
 
 TOPIC = "lambda-events"
 
@@ -41,21 +40,23 @@ def new_message(
     request_id: str,
     client_context: str | None = None,
     trace_id: str | None = None,
-) -> QueuedMessage:
-    """An event as it is queued, due at once."""
+) -> dict[str, Any]:
+    """An event as a row of the queue, due at once."""
     now = time.time()
-    return QueuedMessage(
-        topic=TOPIC,
-        account=ref.account,
-        region=ref.region,
-        key="/".join(ref.key),
-        body=payload,
-        attributes={
+    return {
+        "topic": TOPIC,
+        "account": ref.account,
+        "region": ref.region,
+        "key": "/".join(ref.key),
+        "body": payload,
+        "attributes": {
             "request_id": request_id,
             "qualifier": ref.qualifier,
             "client_context": client_context,
             "trace_id": trace_id,
         },
-        created=now,
-        due=now,
-    )
+        "attempts": 0,
+        "created": now,
+        "due": now,
+        "leased_until": 0.0,
+    }

@@ -13,14 +13,13 @@ from undercast.services.lambda_.core import Core
 from undercast.services.lambda_.messages import Event, new_message
 from undercast.services.lambda_.model import Function
 from undercast.services.lambda_.names import LATEST
-from undercast.store.tables.queue import QueuedMessage
 
 log = logging.getLogger(__name__)
 
 
 def follow_ups(
     core: Core, event: Event, function: Function, condition: str, last: dict[str, Any] | None
-) -> list[QueuedMessage]:
+) -> list[dict[str, Any]]:
     """The messages to queue once an event is done with."""
     success = condition == "Success"
     config = function.event_invoke.get(event.qualifier or LATEST, {}).get("DestinationConfig", {})
@@ -45,7 +44,7 @@ def follow_ups(
     return [message for message in messages if message is not None]
 
 
-def _message(core: Core, arn: str, body: bytes, context: str | None) -> QueuedMessage | None:
+def _message(core: Core, arn: str, body: bytes, context: str | None) -> dict[str, Any] | None:
     target = destinations.parse_function(arn)
     if target is None or target.key not in core.directory.functions:
         log.warning("the destination %s is gone; its record is lost", arn)
