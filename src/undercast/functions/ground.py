@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from undercast.functions.cells import Cell
+from undercast.functions.door import Door
 from undercast.functions.function import Credentials, CredentialSource, LogWriter
 from undercast.functions.spec import Exit, Runtime, SandboxSpec
 
@@ -39,6 +40,9 @@ class Sandbox(Protocol):
 
     @property
     def gateway(self) -> socket.socket | None: ...
+
+    @property
+    def door(self) -> Door | None: ...
 
     async def start(self) -> None: ...
 

@@ -14,9 +14,11 @@ import os
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from undercast.functions.cells import Cell
+from undercast.functions.door import Door
 from undercast.functions.function_mounts import function_mounts
 from undercast.functions.spec import Exit, SandboxError, SandboxSpec
 from undercast.functions.zygotes import send
@@ -74,6 +76,7 @@ class Sandbox:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._ends: dict[int, asyncio.Future[Exit]] = {_MAIN: self._loop.create_future()}
         self._cpu_limited = False
+        self.door: Door | None = None  # of a snapshot's process
         self._destroying: asyncio.Future[None] | None = None
         control.setblocking(False)
         binding.setblocking(False)
@@ -108,12 +111,24 @@ class Sandbox:
         finally:
             for descriptor in fds.values():
                 os.close(descriptor)
+        if spec.snapshot:
+            self._loop.add_reader(self._binding, self._supervise)
+            return
         if not spec.hold:
             self._binding.close()
             return
         async with asyncio.timeout(READY_LIMIT_S):
             if not await self._loop.sock_recv(self._binding, 64):
                 raise SandboxError("the environment ended before it was ready")
+
+    def _supervise(self) -> None:
+        """The main process hands over where its filter asks."""
+        self._loop.remove_reader(self._binding)
+        data, ancillary, _, _ = self._binding.recvmsg(64, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        for level, kind, content in ancillary:
+            if data and level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                self.door = Door(int.from_bytes(content[:4], sys.byteorder))
+        self._binding.close()
 
     async def start(self) -> None:
         """Starts the runtime of a sandbox that was made with `hold`."""
@@ -166,7 +181,11 @@ class Sandbox:
 
     async def _destroy(self) -> None:
         self._loop.remove_reader(self._control)
+        if self._binding.fileno() >= 0:
+            self._loop.remove_reader(self._binding)
         self._finish()
+        if self.door is not None:
+            self.door.close()
         with contextlib.suppress(OSError):
             self._cgroup.thaw()  # the version 1 freezer holds even SIGKILL back
         with contextlib.suppress(OSError):

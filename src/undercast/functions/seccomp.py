@@ -22,12 +22,11 @@ LAST_KNOWN = 462  # mseal, Linux 6.10
 # struct seccomp_data: nr at 0, arch at 4, args[i] (64 bits, low word first) at 16 + 8 i
 _NR, _ARCH = 0, 4
 _LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+_ALLOW, _KILL, _ERRNO, _SUPERVISOR = 0x7FFF0000, 0x80000000, 0x00050000, 0x7FC00000
 
 _PERM, _NOSYS, _NOFAMILY = _ERRNO | errno.EPERM, _ERRNO | errno.ENOSYS, _ERRNO | errno.EAFNOSUPPORT
 
 _NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW* flag that clone(2) knows
-_OWN_MOUNTS = 0x10020000  # CLONE_NEWUSER | CLONE_NEWNS
 _FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6
 _AF_NETLINK, _NETLINK_ROUTE = 16, 0
 _TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
@@ -154,10 +153,6 @@ def _ioctl() -> list[_Instruction]:
     return [*code, _answer(_ALLOW)]
 
 
-def _unshare() -> list[_Instruction]:
-    return [_argument(0), (_JUMP_EQUAL, 0, 1, _OWN_MOUNTS), _answer(_ALLOW), _answer(_PERM)]
-
-
 def _personality() -> list[_Instruction]:
     code = [_argument(0)]
     for persona in _PERSONALITIES:
@@ -196,9 +191,9 @@ def _search(ranges: list[tuple[int, list[_Instruction]]]) -> list[_Instruction]:
 def build(machine: str | None = None, *, snapshot: bool = False) -> bytes:
     """The filter for an architecture (default: this machine's) as packed struct sock_filter.
 
-    `snapshot`: for processes that environments are forked from (SnapStart). These may unshare their tree of
-    mounts, together with a user namespace and nothing else, so that the server can mount a /tmp for each there;
-    the calls that would do something with it stay refused.
+    `snapshot`: for processes that environments are forked from (SnapStart). A supervisor answers their
+    unshare (`door.py`); mount and move_mount are left to the kernel, which refuses them to whoever has no
+    capability.
 
     Raises ValueError for an architecture without a table of call numbers.
     """
@@ -214,8 +209,10 @@ def build(machine: str | None = None, *, snapshot: bool = False) -> bytes:
                 special[number] = [_answer(value)]
     for examined, code in _EXAMINED.values():
         special[examined[column]] = code()
-    if snapshot and (unshare := _REFUSED["unshare"][column]) is not None:
-        special[unshare] = _unshare()
+    if snapshot:
+        for name, value in (("unshare", _SUPERVISOR), ("mount", _ALLOW), ("move_mount", _ALLOW)):
+            if (number := _REFUSED[name][column]) is not None:
+                special[number] = [_answer(value)]
 
     ranges: list[tuple[int, list[_Instruction]]] = []
     for number in range(LAST_KNOWN + 1):

@@ -1,7 +1,7 @@
 """SnapStart: the initialised process of a version, and the environments that are forked from it.
 
-What these have of their own: memory (copied on write), control groups and so limits, channel, log, /tmp. The
-network and the user are the version's; they cannot signal into the server, and other versions not at all.
+What these have of their own: memory (copied on write), control groups and so limits, channel, log, /tmp,
+mounts and processes, which no other environment sees. The network and the user are the version's.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from undercast.functions.cells import Cell
+from undercast.functions.door import PrivilegesKept, check_privileges
 from undercast.functions.ground import Ground, Sandbox
-from undercast.functions.inside import kernel, wire
+from undercast.functions.inside import wire
 from undercast.functions.sandbox import CORE_MB
 from undercast.functions.spec import Exit, SandboxError
 
 _log = logging.getLogger(__name__)
 
 FORK_LIMIT_S = 10.0
+LAY_DOWN_LIMIT_S = 2.0
 _CREDENTIALS = struct.Struct("=iII")  # struct ucred, unix(7)
-_CLONE_FS = 0x00000200  # linux/sched.h: what a thread must not share to enter a tree of mounts
 
 
 class Restored:
@@ -39,6 +39,7 @@ class Restored:
 
     runtime_api = None
     gateway = None
+    door = None
 
     def __init__(
         self, channel: socket.socket, stdout: int, cell: Cell, memory_mb: int, gone: Callable[[], None]
@@ -124,8 +125,8 @@ class Snapshot:
         self._data = b""
         self._unused = asyncio.Event()
         self._unused.set()
-        # entering another tree of mounts needs a thread that shares its own with nobody
-        self._mounter = ThreadPoolExecutor(1, "snapshot-mounts", lambda: kernel.unshare(_CLONE_FS))
+        self._sandbox = sandbox
+        self._turn = asyncio.Lock()  # one at a time may go through the door
         self.alive = True
         self._loop.add_reader(self._channel, self._heard)
 
@@ -138,7 +139,6 @@ class Snapshot:
         if self.alive:
             self.alive = False
             self._loop.remove_reader(self._channel)
-            self._mounter.shutdown(wait=False)
             for child in list(self._children.values()):
                 child.ended(None)
 
@@ -147,23 +147,35 @@ class Snapshot:
         cell = await self._ground.sandboxes.take_cell(self._tmp_mb)
         self._number += 1
         number = self._number
+        async with self._turn:
+            try:
+                cell.cgroup.limit_memory(self._memory_mb)
+                child = self._ask(number, cell, env)
+            except OSError as problem:
+                self._ground.sandboxes.give_back_cell(cell)
+                raise SandboxError(f"the snapshot cannot be restored: {problem}") from problem
+            await self._admit(child, cell)
+        return child
+
+    async def _admit(self, child: Restored, cell: Cell) -> None:
+        """Let the new process set itself up, and go on when it has laid its privileges down."""
+        door = self._sandbox.door
         try:
-            cell.cgroup.limit_memory(self._memory_mb)
-            child = self._ask(number, cell, env)
-        except OSError as problem:
-            self._ground.sandboxes.give_back_cell(cell)
-            raise SandboxError(f"the snapshot cannot be restored: {problem}") from problem
-        try:
-            async with asyncio.timeout(FORK_LIMIT_S):
-                child.pid, user = await self._greeting(child.channel)
-                await self._loop.run_in_executor(self._mounter, _own_tmp, child.pid, user, cell)
+            if door is None:
+                raise OSError(errno.EPERM, "its filter has no supervisor")
+            door.open = True
+            try:
+                async with asyncio.timeout(FORK_LIMIT_S):
+                    child.pid = await self._greeting(child.channel)
+            finally:
+                door.open = False
+            await _powerless(cell)
             child.channel.send(wire.TO_INSIDE.pack(wire.PROCEED, 0, 0, 0))
-        except (OSError, TimeoutError) as problem:
+        except (OSError, TimeoutError, PrivilegesKept) as problem:
             await child.destroy()
             raise SandboxError(
                 f"the snapshot cannot be restored: {problem or 'it does not answer'}"
             ) from problem
-        return child
 
     def _ask(self, number: int, cell: Cell, env: Mapping[str, str]) -> Restored:
         """Send the request with the descriptors the new process takes."""
@@ -183,9 +195,9 @@ class Snapshot:
             groups = cell.cgroup.join_descriptors()
             for descriptor in groups.values():
                 handed.callback(os.close, descriptor)
-            meta = json.dumps({"env": dict(env), "own_tmp": True}).encode()
+            meta = json.dumps({"env": dict(env)}).encode()
             head = wire.TO_INSIDE.pack(wire.FORK, len(meta), 0, number)
-            fds = array.array("i", [there.fileno(), inside, *groups.values()])
+            fds = array.array("i", [there.fileno(), inside, cell.tmp, *groups.values()])
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)]
             try:
                 sent = self._channel.sendmsg([head, meta], rights)
@@ -198,8 +210,8 @@ class Snapshot:
                 raise
         return child
 
-    async def _greeting(self, channel: socket.socket) -> tuple[int, int]:
-        """The new process's number on this machine and its user, as the kernel says who sent a message."""
+    async def _greeting(self, channel: socket.socket) -> int:
+        """The new process's number on this machine, as the kernel says who sent a message."""
         readable = asyncio.Event()
         self._loop.add_reader(channel, readable.set)
         try:
@@ -213,8 +225,7 @@ class Snapshot:
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-                pid, user, _ = _CREDENTIALS.unpack_from(content)
-                return pid, user
+                return int(_CREDENTIALS.unpack_from(content)[0])
         raise OSError(errno.EPROTO, "the new process did not say who it is")
 
     def _heard(self) -> None:
@@ -249,20 +260,14 @@ class Snapshot:
         self._ground.sandboxes.give_back_cell(cell)
 
 
-def _own_tmp(pid: int, user: int, cell: Cell) -> None:
-    """Give a process that has its own tree of mounts its own user map and /tmp. Raises OSError."""
-    for name in ("uid_map", "gid_map"):
-        Path(f"/proc/{pid}/{name}").write_text(f"{user} {user} 1")
-    theirs = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    ours = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        kernel.setns(theirs, kernel.CLONE_NEWNS)
+async def _powerless(cell: Cell) -> None:
+    """Wait until no process of an environment has a privilege. Raises PrivilegesKept."""
+    end = time.monotonic() + LAY_DOWN_LIMIT_S
+    while True:
         try:
-            kernel.move_mount(cell.tmp, "/tmp")  # noqa: S108  # the environment's own
-        finally:
-            kernel.setns(ours, kernel.CLONE_NEWNS)
-    finally:
-        os.close(theirs)
-        os.close(ours)
-    os.close(cell.tmp)
-    cell.tmp = -1
+            check_privileges(cell.cgroup.processes())
+            return
+        except PrivilegesKept:
+            if time.monotonic() > end:
+                raise
+        await asyncio.sleep(0.001)

@@ -68,14 +68,24 @@ def _enter(settings: dict[str, Any], request: dict[str, Any]) -> None:
         os.close(fds.pop(name))
 
 
-def _surrender(settings: dict[str, Any], user: int, kind: str = "filter") -> None:
-    """From here on: an ordinary user without any privilege, for good. `kind` names the seccomp filter."""
+def _surrender(user: int) -> None:
+    """From here on: an ordinary user without any privilege, for good; then comes the filter."""
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    kernel.install_filter(settings[kind])
+
+
+def _be_snapshot(settings: dict[str, Any], server: socket.socket) -> None:
+    """Comes under a filter whose questions the server answers, and says where (see snapshot.py)."""
+    from . import snapshot
+
+    listener = kernel.install_supervised_filter(settings["snapshot_filter"])
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, listener.to_bytes(4, sys.byteorder))]
+    server.sendmsg([b'{"fds": ["listener"]}'], rights)
+    os.close(listener)
+    snapshot.settings = settings
 
 
 def _detach(stdout: int, keep: list[int]) -> None:
@@ -139,7 +149,15 @@ def _main(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> 
         kernel.move_mount(order["fds"]["layers"], "/opt")
     for number in order["fds"].values():
         os.close(number)
-    _surrender(settings, request["user"], "snapshot_filter" if order["snapshot"] else "filter")
+    if order["snapshot"]:
+        # who has capabilities only in a user namespace may mount proc where one is wholly visible: here, to
+        # nobody
+        kernel.mount("proc", "/var/hidden/proc", "proc", PROC_FLAGS, "hidepid=2")
+    _surrender(request["user"])
+    if order["snapshot"]:
+        _be_snapshot(settings, server)
+    else:
+        kernel.install_filter(settings["filter"])
     if order["hold"]:
         server.send(b'{"bound": true}')
         if receive(server) is None:
@@ -237,7 +255,8 @@ def run(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> No
         for name in ("bind", "channel"):
             if name in fds:
                 os.close(fds[name])
-        _surrender(settings, request["user"])
+        _surrender(request["user"])
+        kernel.install_filter(settings["filter"])
         house.tell(ready=True)
         house.keep(wake_read)
     except BaseException as error:

@@ -1,8 +1,12 @@
 """SnapStart inside: a process in which a function's initialisation has run forks environments from itself.
 
-It asks the server for nothing and gives no environment anything but its memory: each has its own control
-groups, channel, log and /tmp. A request is a frame `FORK` with descriptors: channel, log, files to join
-control groups.
+It gives an environment its memory and nothing else: each has its own control groups, channel, log, /tmp, view
+of processes and mounts. The network is the version's, and so is the user. A request is a frame `FORK` with
+descriptors: channel, log, /tmp, files to join control groups.
+
+The process has no privilege, so what it forks makes a user namespace in which it may set itself up, with the
+one call that the server answers (`door.py` there), and lays everything down again before the function goes
+on. Sources: user_namespaces(7), pid_namespaces(7).
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import signal
 import socket
 import threading
 
-from . import kernel, wire
+from . import init, kernel, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +30,16 @@ if TYPE_CHECKING:
 
 _DESCRIPTORS = 32
 _REQUEST_LIMIT = 1 << 20
+_NAMESPACES = (
+    kernel.CLONE_NEWUSER
+    | kernel.CLONE_NEWNS
+    | kernel.CLONE_NEWPID
+    | kernel.CLONE_NEWIPC
+    | kernel.CLONE_NEWUTS
+    | kernel.CLONE_NEWCGROUP
+)
+
+settings: dict[str, Any] = {}  # how environments are set up; given by init.py
 
 
 class NotPossible(RuntimeError):
@@ -81,7 +95,11 @@ def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
             os.close(wake_read)
             os.close(wake_write)
             channel.close()
-            return _become(order, fds, logs)
+            try:
+                return _become(order, fds, logs)
+            except OSError as error:  # said in the snapshot's log
+                os.write(2, f"the environment could not be restored: {error}\n".encode())
+                os._exit(1)
 
 
 def _request(channel: socket.socket) -> tuple[int, dict[str, Any], list[int]]:
@@ -119,38 +137,73 @@ def _report(channel: socket.socket, numbers: dict[int, int]) -> None:
 
 
 def _become(order: dict[str, Any], fds: list[int], logs: list[int]) -> socket.socket:
-    """In the child: its own groups, mounts, log, channel and variables; waits for the server's word."""
-    own, log, *groups = fds
+    """In the child: its own groups, namespaces, log, channel and variables; waits for the server's word.
+
+    Returns in the main process only. Its parent stays, to end as it ended.
+    """
+    own, log, tmp, *groups = fds
     for group in groups:
         os.write(group, b"0")
         os.close(group)
-    left = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    if order["own_tmp"]:
-        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # /proc/self is this user's again
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else /proc/self is root's from now on
+    _own_namespaces(tmp)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = kernel.fork()
+    if pid:
+        os.close(own)
+        os.close(log)
+        _lay_down()
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+        _end_as(os.waitpid(pid, 0)[1])
+    kernel.mount("proc", "/proc", "proc", init.PROC_FLAGS, "hidepid=2")
+    init.mask(settings)
     for descriptor in logs:
         os.dup2(log, descriptor)
     os.close(log)
+    _lay_down()
     channel = socket.socket(fileno=own)
-    left = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     channel.sendall(wire.TO_ENGINE.pack(wire.RESTORED, 0, 0))
     head = channel.recv(wire.TO_INSIDE.size, socket.MSG_WAITALL)
     if len(head) < wire.TO_INSIDE.size or head[0] != wire.PROCEED:
         os._exit(0)
-    if order["own_tmp"]:
-        _copy(f"/proc/self/fd/{left}/")
-    os.close(left)
     os.environ.update(order["env"])
     random.seed()
     return channel
 
 
-def _copy(folder: str) -> None:
-    """What the initialisation left in /tmp is part of the snapshot."""
-    for name in os.listdir(folder):
-        source, target = folder + name, "/tmp/" + name
+def _own_namespaces(tmp: int) -> None:
+    """Namespaces of its own, the same user in them, and a /tmp with what the initialisation left there."""
+    user = os.getuid()
+    kernel.unshare(_NAMESPACES)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # /proc/self is this user's again
+    one = f"{user} {user} 1"
+    for name, content in (("setgroups", "deny"), ("gid_map", one), ("uid_map", one)):
+        with open("/proc/self/" + name, "w") as file:
+            file.write(content)
+    left = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    kernel.move_mount(tmp, "/tmp")
+    os.close(tmp)
+    for name in os.listdir(left):
+        source, target = f"/proc/self/fd/{left}/{name}", "/tmp/" + name
         if os.path.isdir(source) and not os.path.islink(source):
             shutil.copytree(source, target, symlinks=True)
         elif os.path.isfile(source) or os.path.islink(source):
             shutil.copy2(source, target, follow_symlinks=False)
+    os.close(left)
+
+
+def _lay_down() -> None:
+    """Gives up what the user namespace brought and comes under the filter of every environment."""
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.drop_capability_bounds()
+    kernel.drop_capabilities()
+    kernel.install_filter(settings["filter"])
+
+
+def _end_as(status: int) -> None:
+    """Ends as another process ended."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number != signal.SIGKILL:
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.WEXITSTATUS(status))
