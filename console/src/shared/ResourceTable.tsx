@@ -32,14 +32,14 @@ interface Props<T> {
   /** "instance", for the empty state and the search field. */
   noun: string;
   live: Live<T[]>;
-  columns: Column<T>[];
-  id(item: T): string;
+  columns: Column<NoInfer<T>>[];
+  id(item: NoInfer<T>): string;
   /** Buttons of the header; gets what is selected. */
   actions?(selected: T[]): ReactNode;
   /** The button of the empty state. */
   create?: ReactNode;
   selection?: "single" | "multi";
-  selected?: T[];
+  selected?: NoInfer<T>[];
   onSelect?(items: T[]): void;
   description?: ReactNode;
   variant?: TableProps.Variant;
