@@ -40,13 +40,21 @@ def test_data_moves_from_one_machine_to_another(lab: Lab, pair: tuple[MachineSpe
         first, "mkfs.ext4 -q /dev/xvdf && mkdir /data && mount /dev/xvdf /data && echo precious > /data/file"
     )
     lab.out(first, "sync -f /data")
+    disks = lab.out(
+        first, "lsblk --noheadings --raw --output NAME,SIZE,MOUNTPOINTS | sort; cat /proc/partitions"
+    )
+    assert disks.split("major")[0] == "xvda 8G \nxvdf 1G /data\n"
+    assert disks.split()[-8:] == ["202", "0", "8388608", "xvda", *disks.split()[-4:]]
     lab.run(volumes.snapshot("vol-0a1", "snap-0a1"))
     with pytest.raises(Busy):
         lab.run(volumes.detach("vol-0a1"))
     with pytest.raises(Busy):
         lab.run(volumes.delete("vol-0a1"))
     lab.run(volumes.grow("vol-0a1", 2))
-    assert lab.out(first, "blockdev --getsize64 /dev/xvdf") == str(2 << 30)
+    assert lab.out(first, "blockdev --getsize64 /dev/xvdf; lsblk -dno SIZE /dev/xvdf").split() == [
+        str(2 << 30),
+        "2G",
+    ]
     with pytest.raises(Conflict):
         lab.run(volumes.grow("vol-0a1", 1))
     lab.out(first, "umount /data && e2fsck -fp /dev/xvdf && resize2fs /dev/xvdf")

@@ -151,7 +151,7 @@ class Incus:
             try:
                 began = await self.get(wait, timeout_s=timeout_s + 5, timeout=str(int(timeout_s) or 1))
             except NotFound as error:
-                # A failed operation answers with its own error; one that is unknown belonged to a dead daemon.
+                # A failed operation answers with its own error; an unknown one belonged to a dead daemon.
                 if str(error).lower() not in ("not found", "operation not found"):
                     raise
                 raise Unavailable("Incus restarted while it was at work") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,16 @@ _EVENTS = {
 }
 
 
-def config(spec: MachineSpec) -> dict[str, str]:
-    """Limits and rights of a machine. Mounting ext4 from its volumes goes through Incus's interception."""
-    values = {
+def config(spec: MachineSpec, lxc: Sequence[str] = ()) -> dict[str, str]:
+    """Limits and rights of a machine, and further lines for LXC.
+
+    Mounting ext4 from its volumes goes through Incus's interception of the call.
+    """
+    lines = list(lxc)
+    if not _may_raise_limits():
+        # Incus's mount helper copies the caller's capabilities, which fails for one the daemon has not got.
+        lines.append("lxc.cap.drop = sys_resource")
+    return {
         KIND: MACHINE,
         "user.undercast.account": spec.account,
         **size(spec.vcpus, spec.memory_mib),
@@ -45,11 +52,8 @@ def config(spec: MachineSpec) -> dict[str, str]:
         "security.syscalls.intercept.mount": "true",
         "security.syscalls.intercept.mount.allowed": "ext4,ext3,ext2",
         "security.syscalls.intercept.mount.shift": "true",
+        "raw.lxc": "\n".join(lines),
     }
-    if not _may_raise_limits():
-        # Incus's mount helper copies the caller's capabilities, which fails for one the daemon has not got.
-        values["raw.lxc"] = "lxc.cap.drop = sys_resource"
-    return values
 
 
 def size(vcpus: int, memory_mib: int) -> dict[str, str]:

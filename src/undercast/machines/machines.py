@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from undercast.machines import firstboot, instance, mend
+from undercast.machines.disks import DiskViews
 from undercast.machines.errors import Conflict, MachineError, NotFound, Unavailable
 from undercast.machines.execute import execute
 from undercast.machines.images.library import Images
@@ -43,7 +44,8 @@ class Machines:
         self.incus = Incus(self.places.project)
         self.images = Images(self.incus)
         self.roots = Roots(self.incus, self.places)
-        self.volumes = Volumes(self.incus, self.places)
+        self._views = DiskViews(self.places)
+        self.volumes = Volumes(self.incus, self.places, self._views)
         self._enabled = settings.servers_enabled
         self._capability = _ABSENT
 
@@ -114,10 +116,11 @@ class Machines:
             "type": "container",
             "source": source,
             "profiles": [],
-            "config": instance.config(spec),
+            "config": instance.config(spec, self._views.lxc(spec.name)),
             "devices": instance.devices(self.places, spec),
         }
         rootfs = self.places.rootfs(spec.name)
+        await asyncio.to_thread(self._views.prepare, spec.name, spec.root_gib)
         try:
             await self.incus.run("POST", "/1.0/instances", body, timeout_s=120)
         except Conflict:
@@ -193,6 +196,7 @@ class Machines:
         except NotFound:
             pass
         await self.volumes.machine_gone(name)
+        await asyncio.to_thread(self._views.drop, name)
 
     async def _change(self, name: str, action: str, *, force: bool = False, timeout_s: float) -> None:
         body = {"action": action, "force": force, "timeout": max(int(timeout_s), 1)}
@@ -206,6 +210,7 @@ class Machines:
 
     async def grow_root(self, name: str, gib: int) -> None:
         """Make the root disk larger; the machine sees it at once."""
+        await asyncio.to_thread(self._views.prepare, name, gib)
         await self._patch(name, {"devices": {"root": instance.root_disk(self.places, gib)}})
 
     async def label(self, name: str, labels: Mapping[str, str]) -> None:

@@ -11,10 +11,13 @@ import asyncio
 import contextlib
 import fcntl
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from undercast.machines import holders, instance, loop
+from undercast.machines.disks import DiskViews
 from undercast.machines.errors import Busy, Conflict, MachineError, NotFound
 from undercast.machines.incus import Incus, instance_path
 from undercast.machines.places import Places
@@ -37,8 +40,9 @@ class VolumeState:
 class Volumes:
     """The volumes of one server. Every method may be called again after a crash."""
 
-    def __init__(self, incus: Incus, places: Places) -> None:
+    def __init__(self, incus: Incus, places: Places, views: DiskViews) -> None:
         self._incus = incus
+        self._views = views
         self._files = places.volumes
         self._snapshots = places.volumes / "snapshots"
         self._nodes = Path(f"/dev/undercast-{places.host_id}")
@@ -49,6 +53,7 @@ class Volumes:
         """Learn from Incus what is attached, and bind loop devices again that a reboot has lost."""
         self._attached = {}
         for one in await self._incus.get("/1.0/instances", recursion="1"):
+            await asyncio.to_thread(self._restore_view, one)
             for name, device in one["devices"].items():
                 if device["type"] == "unix-block" and device.get("source", "").startswith(f"{self._nodes}/"):
                     self._attached[name] = (one["name"], device["path"])
@@ -56,6 +61,18 @@ class Volumes:
         for volume_id in self._attached:
             if self._file(volume_id).exists():
                 await asyncio.to_thread(self._bind, volume_id)
+                await asyncio.to_thread(self._show, volume_id)
+
+    def _restore_view(self, found: Mapping[str, Any]) -> None:
+        if found["config"].get(instance.KIND) == instance.MACHINE and not self._views.exists(found["name"]):
+            size = found["devices"].get("root", {}).get("size", "0GiB")
+            self._views.prepare(found["name"], int(size.removesuffix("GiB")))
+
+    def _show(self, volume_id: str) -> None:
+        """Let the machine's list of disks have the volume, at its present size."""
+        if where := self._attached.get(volume_id):
+            number = loop.number(str(self._nodes / volume_id))
+            self._views.add(*where, number, self._file(volume_id).stat().st_size)
 
     def _tidy(self, attached: set[str]) -> None:
         """Give back loop devices of ours that no machine has any more."""
@@ -139,6 +156,7 @@ class Volumes:
         with file.open("r+b") as handle:
             handle.truncate(gib * GIB)
         loop.resize(file)
+        self._show(volume_id)
 
     # Snapshots
 
@@ -213,6 +231,7 @@ class Volumes:
                 await asyncio.to_thread(self._unbind, volume_id)
             raise
         self._attached[volume_id] = (machine, device)
+        await asyncio.to_thread(self._show, volume_id)
 
     async def detach(self, volume_id: str, force: bool = False) -> None:
         """Take a volume away from its machine. One that is attached nowhere is no error.
@@ -228,7 +247,7 @@ class Volumes:
         if not (where := self._attached.get(volume_id)):
             await self._let_go(volume_id)
             return
-        machine, _ = where
+        machine, inside = where
         try:
             pid = max(int((await self._incus.get(instance_path(machine, "state")))["pid"]), 0)
         except NotFound:
@@ -243,6 +262,7 @@ class Volumes:
                 await asyncio.to_thread(holders.release, pid, number)
         await self._forget_device(volume_id, machine)
         del self._attached[volume_id]
+        await asyncio.to_thread(self._views.remove, machine, inside)
         await self._let_go(volume_id)
 
     async def _forget_device(self, volume_id: str, machine: str) -> None:
@@ -270,6 +290,7 @@ class Volumes:
         """Bind what a machine is about to need."""
         for volume_id in self.attachments(machine):
             await asyncio.to_thread(self._bind, volume_id)
+            await asyncio.to_thread(self._show, volume_id)
 
     async def machine_gone(self, machine: str) -> None:
         """A machine was removed, and its attachments with it."""
