@@ -69,7 +69,7 @@ class Host:
     """What the rules have to know of this machine.
 
     `node` is the link-local address on which the metadata service, the resolver and (at `door_port`) the API
-    listen, at the ports given; `api_ports` are the ports under which instances reach the API (none: not at all).
+    listen, at the ports given; `api_ports` are those under which instances reach the API (none: not at all).
     `pool_on_lan` says that public addresses are the surrounding network's own.
     """
 

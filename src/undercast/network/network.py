@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import os
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,7 +123,7 @@ class Network:
         Only the owner of the network writes filters, and that is this server now.
         """
         assert self._routes is not None and self._filter is not None
-        there = {name[: len(self._prefix)] for name in self._routes.links().values()}
+        there = {name[: len(self._prefix)] for _, name in socket.if_nameindex()}
         for table in re.findall(
             r"^table inet undercast_([0-9a-f]{6})$", self._filter.run("list tables"), re.M
         ):

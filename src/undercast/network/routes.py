@@ -21,7 +21,7 @@ from undercast.network.model import VIF_PREFIX, Address, Cidr
 log = logging.getLogger(__name__)
 
 _METRIC = 128
-_MAIN = 254
+_TABLE = Path("/proc/thread-self/net/route")
 _SETTINGS = Path("/proc/sys/net/ipv4/conf")
 
 
@@ -39,23 +39,13 @@ class Routes:
 
     # -- what is there
 
-    def links(self) -> dict[int, str]:
-        """Names of interfaces by index."""
-        return {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in self._ip.get_links()}
-
     def vifs(self) -> list[str]:
         """The instances' interfaces that exist now."""
-        return [name for name in self.links().values() if name.startswith(self._prefix)]
+        return [name for _, name in socket.if_nameindex() if name.startswith(self._prefix)]
 
     def uplinks(self) -> tuple[str, ...]:
         """The interfaces that lead to the world: those with a default route."""
-        links = self.links()
-        found = {
-            links.get(route.get_attr("RTA_OIF"), "")
-            for route in self._ip.get_routes(family=socket.AF_INET, table=_MAIN)
-            if route["dst_len"] == 0 and route.get_attr("RTA_OIF")
-        }
-        return tuple(sorted(found - {""}))
+        return tuple(sorted({device for device, cidr in table() if cidr.prefixlen == 0}))
 
     def addresses(self) -> frozenset[Address]:
         """This machine's own IPv4 addresses."""
@@ -66,19 +56,12 @@ class Routes:
 
     def clash(self, wanted: Cidr) -> str | None:
         """Which route of this machine overlaps `wanted`, or None. Routes to instances do not count."""
-        links = self.links()
-        for route in self._ip.get_routes(family=socket.AF_INET, table=_MAIN):
-            if route["dst_len"] == 0:
-                continue
-            device = links.get(route.get_attr("RTA_OIF") or 0, "")
-            there = Cidr((str(route.get_attr("RTA_DST")), route["dst_len"]))
-            if not there.overlaps(wanted) or device.startswith(VIF_PREFIX):
+        for device, there in table():
+            if there.prefixlen == 0 or not there.overlaps(wanted) or device.startswith(VIF_PREFIX):
                 continue
             if device == "lo" and there == wanted:
                 continue  # our own from before
-            return (
-                f"{wanted} overlaps {there}, which this machine reaches through {device or 'another route'}"
-            )
+            return f"{wanted} overlaps {there}, which this machine reaches through {device}"
         return None
 
     # -- what we make
@@ -120,9 +103,7 @@ class Routes:
             self._set(vif, key, value)
         wanted = {str(address) for address in addresses}
         there = {
-            str(route.get_attr("RTA_DST"))
-            for route in self._ip.get_routes(family=socket.AF_INET, table=_MAIN, oif=index)
-            if route["dst_len"] == 32
+            str(cidr.network_address) for device, cidr in table() if device == vif and cidr.prefixlen == 32
         }
         for address in sorted(wanted - there):
             with _missing():
@@ -158,6 +139,20 @@ class Routes:
     def _set(name: str, key: str, value: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             (_SETTINGS / name / key).write_text(value)
+
+
+def table() -> list[tuple[str, Cidr]]:
+    """The routes of the main table: interface and destination.
+
+    From the kernel's own text (proc(5), /proc/net/route): a netlink dump takes a hundred times as long to
+    decode, and this is read at every change. It is the thread's own, as are the namespaces it may live in.
+    """
+    found = []
+    for line in _TABLE.read_text().splitlines()[1:]:
+        device, destination, _gateway, _flags, _ref, _use, _metric, mask, *_ = line.split()
+        prefix = int(mask, 16).bit_count()
+        found.append((device, Cidr((socket.ntohl(int(destination, 16)), prefix))))
+    return found
 
 
 def socket_index(name: str) -> int | None:
