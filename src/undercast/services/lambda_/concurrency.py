@@ -32,9 +32,9 @@ class Concurrency:
 
     def put_function_concurrency(self, call: Call, params: Params) -> Result:
         core = self._core
-        ref, function = self._find(call, params)
         wanted = params["ReservedConcurrentExecutions"]
-        with core.store.write() as session:
+        with core.changing:
+            ref, function = self._find(call, params)
             if unreserved(core, ref.account, ref.region, without=function) - wanted < minimum(core):
                 raise errors.invalid(
                     "Specified ReservedConcurrentExecutions for function decreases account's "
@@ -45,8 +45,9 @@ class Concurrency:
                     f" ReservedConcurrentExecutions  {wanted} should not be lower than function's total "
                     f"provisioned concurrency [{function.provisioned_total}]."
                 )
-            row_of(session, ref).reserved = wanted
-        core.changed(ref.key)
+            with core.store.write() as session:
+                row_of(session, ref).reserved = wanted
+            core.changed(ref.key)
         return {"ReservedConcurrentExecutions": wanted}
 
     def get_function_concurrency(self, call: Call, params: Params) -> Result:

@@ -20,7 +20,7 @@ from undercast.services.lambda_.code import CodeStore
 from undercast.services.lambda_.directory import Directory
 from undercast.services.lambda_.download_key import load_key
 from undercast.services.lambda_.model import Function, Key
-from undercast.services.lambda_.names import LATEST, Ref
+from undercast.services.lambda_.names import LATEST, Ref, function_arn
 from undercast.services.lambda_.slots import Slots
 from undercast.store.tables.lambda_functions import LambdaAttachment, LambdaFunction, LambdaVersion
 
@@ -47,6 +47,9 @@ class Core:
         self._tasks: set[asyncio.Task[None]] = set()
         self._updating: set[Key] = set()
         self._guard = threading.Lock()
+        # Held while a policy, a URL or a share of concurrency is read, checked and written: such changes are
+        # short and follow one another, where those of code and configuration refuse each other.
+        self.changing = threading.Lock()
 
     def runtime_problem(self, runtime: str) -> str | None:
         """Why this machine cannot run a runtime, or None when it can."""
@@ -120,7 +123,12 @@ class Core:
                 self._updating.discard(ref.key)
 
     def attach(self, session: Session, key: Key, qualifier: str, kind: str, document: dict[str, Any]) -> None:
-        """Put a document on a function's qualifier, in place of the one that was there."""
+        """Put a document on a function's qualifier, in place of the one that was there.
+
+        Raises 404 for a function deleted meanwhile: its next namesake must not inherit anything.
+        """
+        if session.get(LambdaFunction, key) is None:
+            raise errors.function_missing(function_arn(*key))
         row = session.get(LambdaAttachment, (*key, qualifier, kind))
         if row is None:
             account, region, name = key

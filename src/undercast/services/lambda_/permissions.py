@@ -29,7 +29,7 @@ class Permissions:
         qualifier = _existing(function, ref)
         _check_revision(function, qualifier, params)
         statement = policy.statement(params, ref.qualified_arn)
-        with self._core.updating(ref):
+        with self._core.changing:
             function = self._function(ref)
             present = policy.statements(function.policies.get(qualifier))
             if any(one["Sid"] == statement["Sid"] for one in present):
@@ -57,7 +57,7 @@ class Permissions:
         if function is None:
             raise errors.missing(f"No policy found for: {ref.arn}")
         qualifier = _existing(function, ref)
-        with self._core.updating(ref):
+        with self._core.changing:
             function = self._function(ref)
             present = policy.statements(function.policies.get(qualifier))
             if not present:

@@ -33,8 +33,8 @@ class Provisioned:
             raise errors.invalid(
                 "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
             )
-        function, qualifier = self._find(ref)
-        with core.updating(ref):
+        with core.changing:
+            function, qualifier = self._find(ref)
             self._check(function, qualifier, wanted)
             with core.store.write() as session:
                 document = {"requested": wanted, "status": "IN_PROGRESS", "modified": now(), "reason": None}

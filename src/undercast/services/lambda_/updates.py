@@ -21,7 +21,7 @@ class Updates:
     def update_function_code(self, call: Call, params: Params) -> Result:
         core = self._core
         ref = names.parse(call, params["FunctionName"])
-        function = core.directory.get(Ref(*ref.key, None))
+        core.directory.get(Ref(*ref.key, None))
         if params.get("ImageUri"):
             raise errors.invalid(
                 "Please don't provide ImageUri when updating a function with packageType Zip."
@@ -30,6 +30,7 @@ class Updates:
             raise errors.unsupported("PublishTo", "Use Publish.")
         replaced, version = "", LATEST
         with core.updating(ref), source(core, call, params) as code:
+            function = core.directory.get(Ref(*ref.key, None))
             self._check_revision(params, function.latest.revision_id)
             config = dict(function.latest.config)
             if params.get("Architectures"):
@@ -45,14 +46,15 @@ class Updates:
                     self._touch(latest, ref, config)
                     if params.get("Publish"):
                         version = publish(session, row_of(session, ref), latest).version
-                function = core.changed(ref.key) or function
+                core.changed(ref.key)
         return self._done(ref, replaced, version)
 
     def update_function_configuration(self, call: Call, params: Params) -> Result:
         core = self._core
         ref = names.parse(call, params["FunctionName"])
-        function = core.directory.get(Ref(*ref.key, None))
+        core.directory.get(Ref(*ref.key, None))
         with core.updating(ref):
+            function = core.directory.get(Ref(*ref.key, None))
             self._check_revision(params, function.latest.revision_id)
             config = configuration.changed(core, call, ref.name, function.latest.config, params)
             configuration.check_total_size(config, function.latest.unzipped_size)

@@ -35,7 +35,7 @@ class Urls:
             "created": now(),
             "modified": now(),
         }
-        with core.updating(ref):
+        with core.changing:
             if qualifier in core.directory.get(Ref(*ref.key, None)).urls:
                 raise errors.conflict(
                     f"Failed to create function url config for [functionArn = {ref.qualified_arn}]. "
