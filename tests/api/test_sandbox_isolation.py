@@ -209,10 +209,9 @@ class Greeter:
 def outside() -> Iterator[tuple[str, str, int]]:
     """A host beyond this one: (its address, the address of ours that it sees, its port). Made of a namespace."""
     name = f"uct{secrets.token_hex(3)}"
-    ours, theirs = "203.0.113.1", "203.0.113.2"
-    say = (
-        "import socket,sys\ns=socket.create_server(('203.0.113.2',0))\nprint(s.getsockname()[1],flush=True)\n"
-    )
+    place = 4 * secrets.randbelow(63)
+    ours, theirs = f"203.0.113.{place + 1}", f"203.0.113.{place + 2}"
+    say = f"import socket,sys\ns=socket.create_server(('{theirs}',0))\nprint(s.getsockname()[1],flush=True)\n"
     say += "while True:\n c,p=s.accept()\n c.sendall(('hello '+p[0]).encode());c.close()\n"
 
     def ip(*arguments: str) -> None:
