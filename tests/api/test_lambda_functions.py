@@ -482,3 +482,33 @@ def test_functions_survive_kill_9(start_server: Callable[..., Server], tmp_path:
     shown = fn.client.get_function_url_config(FunctionName=name)["FunctionUrl"]
     assert shown.split(".")[0] == url.split(".")[0]
     assert not (tmp_path / "data/functions/code/.half-done").exists()
+
+
+def test_errors_on_the_wire(fn: Lambda) -> None:
+    name = fn.create()
+    path = f"/2015-03-31/functions/{name}"
+
+    def body(method: str, path: str, status: int, code: str, content: bytes = b"") -> dict[str, str]:
+        answer = fn.account.signed(method, path, "lambda", content)
+        assert (answer.status_code, answer.headers["x-amzn-ErrorType"].split(":")[0]) == (status, code)
+        return dict(answer.json())
+
+    missing = body("GET", "/2015-03-31/functions/absent", 404, "ResourceNotFoundException")
+    assert missing == {"Type": "User", "Message": f"Function not found: {fn.arn('absent')}"}
+    latest = body("DELETE", f"{path}?Qualifier=%24LATEST", 400, "InvalidParameterValueException")
+    assert latest == {
+        "Type": "User",
+        "message": "$LATEST version cannot be deleted without deleting the function.",
+    }
+    pattern = body("PUT", f"{path}/configuration", 400, "ValidationException", b'{"Timeout": 0}')
+    assert pattern == {
+        "message": "1 validation error detected: Value '0' at 'timeout' failed to satisfy constraint: "
+        "Member must have value greater than or equal to 1"
+    }
+    fn.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    throttled = body("POST", f"{path}/invocations", 429, "TooManyRequestsException")
+    assert throttled == {
+        "Type": "User",
+        "message": "Rate Exceeded.",
+        "Reason": "ReservedFunctionConcurrentInvocationLimitExceeded",
+    }

@@ -50,9 +50,7 @@ def stale_revision() -> AwsError:
 
 def throttled(reason: str) -> AwsError:
     """429, with the limit that was reached."""
-    return AwsError(
-        "TooManyRequestsException", "Rate Exceeded.", 429, Type="User", Reason=reason, retryAfterSeconds="1"
-    )
+    return AwsError("TooManyRequestsException", "Rate Exceeded.", 429, Type="User", Reason=reason)
 
 
 def request_too_large(limit: int) -> AwsError:
