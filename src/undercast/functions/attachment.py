@@ -14,6 +14,8 @@ from undercast.functions.output import Output
 from undercast.functions.runtime_api import RuntimeApi, StreamEvents
 from undercast.functions.spec import Exit
 
+_SLICE_S, _SLICE_BYTES = 0.1, 1024 * 1024  # how fast an environment may write to its log
+
 
 class Owner(StreamEvents, Protocol):
     """The environment a sandbox belongs to."""
@@ -43,6 +45,7 @@ class Attachment:
         self._ground = ground
         self._output = output
         self._attached = True
+        self._budget = _SLICE_BYTES
         loop = ground.loop
         output.attach(sandbox.stdout)
         loop.add_reader(sandbox.stdout, self._printed)
@@ -99,8 +102,19 @@ class Attachment:
             await self.sandbox.thaw()
 
     def _printed(self) -> None:
-        if not self._output.read_some():  # nobody can write to it any more
+        count = self._output.read_some()
+        if not count:  # nobody can write to it any more
             self._ground.loop.remove_reader(self.sandbox.stdout)
+            return
+        self._budget -= count
+        if self._budget < 0:  # a flood: its writer waits for the next slice of time
+            self._ground.loop.remove_reader(self.sandbox.stdout)
+            self._ground.loop.call_later(_SLICE_S, self._print_on)
+
+    def _print_on(self) -> None:
+        self._budget = _SLICE_BYTES
+        if self._attached:
+            self._ground.loop.add_reader(self.sandbox.stdout, self._printed)
 
     async def _watch(self) -> None:
         end = await self.sandbox.wait()

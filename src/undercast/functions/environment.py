@@ -15,7 +15,13 @@ from undercast.functions.entry import Entry, sandbox_spec
 from undercast.functions.exchange import BodyStream, Exchange, Request
 from undercast.functions.extensions import Extensions
 from undercast.functions.failures import Failure
-from undercast.functions.function import Credentials, EnvironmentState, FunctionSpec, InitFailed
+from undercast.functions.function import (
+    Credentials,
+    EnvironmentState,
+    FunctionSpec,
+    FunctionsUnavailable,
+    InitFailed,
+)
 from undercast.functions.ground import Ground, Sandbox
 from undercast.functions.journal import Journal
 from undercast.functions.snapshots import Snapshot
@@ -51,6 +57,7 @@ class Environment:
         self.state: EnvironmentState = "creating"
         self.retired = False  # not to be used again
         self.idle_since = 0.0
+        self.memory_mb = 0  # most that was in use
         self.expires = math.inf  # perf_counter when its keys grow old
         self.initialization_type = initialization_type
         self.runtime_version = entry.runtime_version
@@ -73,7 +80,6 @@ class Environment:
         self._startup = Startup(self._journal, restored=snapshot is not None)
         self._runtime_ready = False
         self._runtime_idle = False
-        self._memory_mb = 0
         self._keys: ContainerKeys | None = None
         self._taken: Snapshot | None = None  # the snapshot that this environment's process is
         self._held = False  # the runtime waits for external extensions
@@ -176,6 +182,8 @@ class Environment:
         self._output.flush()
         if not self.initialised.done():
             self.initialised.cancel()
+        if self._exchange is not None:
+            self._exchange.abandon(FunctionsUnavailable("The environment was ended by the server."))
         self._on_dead(self)
 
     @property
@@ -188,11 +196,6 @@ class Environment:
         """Whether its initialisation has succeeded."""
         done = self.initialised
         return done.done() and not done.cancelled() and done.exception() is None
-
-    @property
-    def memory_mb(self) -> int:
-        """Most memory that was in use."""
-        return self._memory_mb
 
     # from the transports (RuntimeEvents, StreamEvents)
 
@@ -276,7 +279,7 @@ class Environment:
         """Give up the sandbox; what it holds is released in the background."""
         attached, self._attached = self._attached, None
         if attached is not None:
-            self._memory_mb = max(self._memory_mb, attached.detach())
+            self.memory_mb = max(self.memory_mb, attached.detach())
             self._ground.run(attached.sandbox.destroy())
 
     def _extensions_changed(self) -> None:
@@ -414,8 +417,8 @@ class Environment:
         """Write END and REPORT and give the result to the caller."""
         invocation = exchange.invocation
         if self._attached is not None:
-            self._memory_mb = self._attached.sandbox.memory_peak_mb()
-        invocation.memory_mb = min(self._memory_mb, self.spec.memory_mb)
+            self.memory_mb = self._attached.sandbox.memory_peak_mb()
+        invocation.memory_mb = min(self.memory_mb, self.spec.memory_mb)
         startup = self._startup
         init_ms, invocation.restore_ms = startup.init_ms, startup.restore_ms
         startup.init_ms = startup.restore_ms = None

@@ -170,6 +170,13 @@ class Exchange:
         if self.opened is not None and not self.opened.done():
             self.opened.set_result(None)
 
+    def abandon(self, problem: Exception) -> None:
+        """There will be no result."""
+        for future in (self.result, self.opened):
+            if future is not None and not future.done():
+                future.set_exception(problem)
+                future.exception()  # the caller may be gone
+
     def resolve(self) -> None:
         """Give the invocation to the caller."""
         if not self.result.done():

@@ -17,7 +17,7 @@ _STATUS = {
     413: b"413 Request Entity Too Large",
     500: b"500 Internal Server Error",
 }
-_HEADERS_LIMIT = 1024 * 1024 + 65536  # the runtime clients' X-Ray cause header alone may have 1 MB
+_HEAD_LIMIT = 1536 * 1024  # the runtime clients' X-Ray cause header alone may have 1 MB
 
 
 class BodySink(Protocol):
@@ -44,13 +44,13 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, api: Api, body_limit: int) -> None:
         self._api = api
-        self._body_limit = body_limit
+        self.body_limit = body_limit  # of a body that is collected; `Api.begin` may change it
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._sink: BodySink | None = None
         self._url = b""
         self._in_body = False
-        self._head_size = 0
+        self._received = 0  # since the request began, while its head is not complete
         self.method = ""
         self.path = ""
         self.headers: dict[str, str] = {}  # lower-case names
@@ -67,11 +67,21 @@ class Connection(asyncio.Protocol):
         self._api.lost(self)
 
     def data_received(self, data: bytes) -> None:
+        if not self._in_body:
+            self._received += len(data)
+            if self._received > _HEAD_LIMIT:
+                self.abort()
+                return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.respond(400, error("Bad request", "InvalidRequest"))
             self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be received or sent any more."""
+        return self._transport is None
 
     def close(self) -> None:
         """Close the connection after what was written."""
@@ -114,7 +124,7 @@ class Connection(asyncio.Protocol):
     # httptools' callbacks
 
     def on_message_begin(self) -> None:
-        self._url, self._in_body, self._head_size, self._sink = b"", False, 0, None
+        self._url, self._in_body, self._sink = b"", False, None
         self.headers, self.trailers, self.body = {}, {}, bytearray()
         self.too_large = False
 
@@ -122,14 +132,11 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value)
-        if self._head_size > _HEADERS_LIMIT:
-            raise httptools.HttpParserError("headers too large")
         fields = self.trailers if self._in_body else self.headers
         fields[name.decode("latin-1").lower()] = value.decode("utf-8", "replace")
 
     def on_headers_complete(self) -> None:
-        self._in_body = True
+        self._in_body, self._received = True, 0
         self.method = self._parser.get_method().decode("ascii")
         self.path = self._url.split(b"?", 1)[0].decode("ascii", "replace")
         self._sink = self._api.begin(self)
@@ -137,13 +144,14 @@ class Connection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         if self._sink is not None:
             self.too_large |= not self._sink.feed(data)
-        elif self.too_large or len(self.body) + len(data) > self._body_limit:
+        elif self.too_large or len(self.body) + len(data) > self.body_limit:
             self.too_large = True
             self.body.clear()  # the rest is read and thrown away
         else:
             self.body += data
 
     def on_message_complete(self) -> None:
+        self._in_body = False
         self._api.handle(self)
 
 

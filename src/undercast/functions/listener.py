@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 
-_OPEN_LIMIT = 128  # connections of one environment at a time; more wait in the listener's backlog
+_OPEN_LIMIT = 64  # connections of one environment at a time
+_PAUSE_S = 0.5  # when this process has no descriptor left
 
 
 class Listener:
@@ -39,7 +41,10 @@ class Listener:
     def _accept(self) -> None:
         try:
             connection, _ = self._sock.accept()
-        except OSError:  # gone again, or this process is out of descriptors: the next round tries again
+        except OSError as problem:
+            if problem.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
+                self._loop.remove_reader(self._fd)
+                self._loop.call_later(_PAUSE_S, self._accept_again)
             return
         connection.setblocking(False)
         if len(self._open) >= _OPEN_LIMIT:
@@ -50,6 +55,10 @@ class Listener:
         task = self._loop.create_task(self._serve(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _accept_again(self) -> None:
+        if self._fd >= 0:
+            self._loop.add_reader(self._fd, self._accept)
 
     async def _serve(self, connection: socket.socket) -> None:
         try:

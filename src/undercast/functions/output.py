@@ -12,6 +12,7 @@ from undercast.functions.inside.wire import LOG_HEAD, LOG_INIT_DONE, LOG_MAGIC
 TAIL = 4096  # bytes of log that Invoke returns when asked (LogType=Tail)
 LINE_LIMIT = 256 * 1024  # a log event's size limit in CloudWatch Logs
 _READ = 65536
+_PIPE_READS = 17  # a pipe holds at most 1 MB (pipe(7), pipe-max-size)
 _BATCH_LINES = 512
 _BATCH_BYTES = 512 * 1024
 
@@ -73,9 +74,9 @@ class Output:
             self._write(lines)
 
     def drain(self) -> None:
-        """Read all that is in the pipe now."""
+        """Read what is in the pipe now."""
         fd = self._fd
-        while fd >= 0:
+        for _ in range(_PIPE_READS if fd >= 0 else 0):  # somebody may go on writing
             try:
                 data = os.read(fd, _READ)
             except BlockingIOError:
@@ -86,15 +87,15 @@ class Output:
             if len(data) < _READ:
                 return
 
-    def read_some(self) -> bool:
-        """Read once, when the pipe is readable; false when nobody can write to it any more."""
+    def read_some(self) -> int:
+        """Read once, when the pipe is readable; the number of bytes, 0 when nobody can write any more."""
         try:
             data = os.read(self._fd, _READ)
         except BlockingIOError:
-            return True
+            return 1
         if data:
             self._feed(data)
-        return bool(data)
+        return len(data)
 
     def finish_line(self) -> None:
         """What was printed without a line's end counts as an event now."""

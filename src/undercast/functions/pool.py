@@ -84,7 +84,9 @@ class Pool:
                 timer.cancel()
         for group in list(self._groups.values()):
             while group.waiters:
-                group.waiters.popleft().exchange.cancel()
+                waiting = group.waiters.popleft().exchange
+                if not waiting.done():
+                    waiting.set_exception(FunctionsUnavailable("The functions engine has been stopped."))
         environments = [environment for group in self._groups.values() for environment in group.all]
         with_extensions = [
             environment.shutdown() for environment in environments if environment.state == "idle"

@@ -18,6 +18,7 @@ from undercast.functions.http_connection import BodySink, Connection, error
 _RUNTIME = "/2018-06-01/runtime"
 _EXTENSION = "/2020-01-01/extension"
 _TELEMETRY = ("/2022-07-01/telemetry", "/2020-08-15/logs")
+_BODY_LIMIT = 256 * 1024  # of anything but an answer
 _OK = b'{"status":"OK"}'
 
 
@@ -52,10 +53,11 @@ class RuntimeApi:
         self._pending: tuple[bytes, dict[str, str]] | None = None
         self._current = ""  # id of the request being served
         self._stream: BodyStream | None = None
+        self._answering: Connection | None = None  # sends the answer to the request being served
 
     def connection(self) -> Connection:
         """A protocol for a new connection."""
-        connection = Connection(self, PAYLOAD_LIMIT)
+        connection = Connection(self, _BODY_LIMIT)
         self._connections.add(connection)
         return connection
 
@@ -92,10 +94,16 @@ class RuntimeApi:
     # Api, for the connections
 
     def begin(self, connection: Connection) -> BodySink | None:
+        connection.body_limit = _BODY_LIMIT
+        if not self._current or self._request_id(connection) != self._current:
+            return None
+        if self._answering is None or self._answering.closed:
+            self._answering = connection
+        if self._answering is not connection:
+            return None  # one connection at a time may send much
+        connection.body_limit = PAYLOAD_LIMIT
         mode = connection.headers.get("lambda-runtime-function-response-mode", "")
         if mode.lower() != "streaming" or not connection.path.endswith("/response"):
-            return None
-        if self._request_id(connection) != self._current or not self._current:
             return None
         stream = BodyStream(connection.pause, connection.resume)
         self._stream = stream
@@ -173,6 +181,7 @@ class RuntimeApi:
             connection.respond(400, error("Invalid request ID", "InvalidRequestID"))
             return
         self._current = ""
+        self._answering = None
         if connection.state is not None and connection.state is self._stream:
             self._streamed(connection)
             return
