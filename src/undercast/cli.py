@@ -169,16 +169,19 @@ def image_list(data: Data = None) -> None:
     preparing.list_images(data)
 
 
-@image.command("add")
-def image_add(
-    source: Annotated[str, typer.Argument(help="images:debian/13, or a file.")],
+@image.command("import")
+def image_import(
+    source: Annotated[
+        str,
+        typer.Argument(help="images:debian/13, a root file system tarball, an OCI image or a qcow2 disk."),
+    ],
     alias: Annotated[str | None, typer.Option("--alias", help="What to call it.")] = None,
     metadata: Annotated[
-        Path | None, typer.Option("--metadata", help="The image's metadata tarball, for a file.")
+        Path | None, typer.Option("--metadata", help="Incus's metadata tarball, for an image in two files.")
     ] = None,
     data: Data = None,
 ) -> None:
-    """Add an image from a remote, or from a root file system with its metadata."""
+    """Add an image from a remote or a file; it gets an AMI id that stays the same."""
     from undercast.commands import preparing
 
     preparing.add_image(data, source, alias, metadata)

@@ -77,14 +77,15 @@ def list_images(data: Path | None) -> None:
 
 
 def add_image(data: Path | None, source: str, alias: str | None, metadata: Path | None) -> None:
-    """Add an image from a remote, or from its two files."""
+    """Add an image from a remote, or from a file."""
     file = Path(source)
-    if file.exists() and (metadata is None or alias is None):
-        fail("an image from a file needs --metadata FILE and --alias NAME as well")
+    name = alias or file.name.partition(".")[0]
 
     async def add(images: Images) -> str:
-        if file.exists() and metadata is not None and alias is not None:
-            return (await images.add(metadata, file, alias)).ami_id
+        if file.exists() and metadata is not None:
+            return (await images.add(metadata, file, name)).ami_id
+        if file.exists():
+            return (await images.import_file(file, name)).ami_id
         return (await images.copy_remote(source, alias)).ami_id
 
     with err.status(f"Adding {source} ..."):

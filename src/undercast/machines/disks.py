@@ -1,8 +1,8 @@
 """What a machine sees of disks: its own, under the names EC2 gives them, and none of the host's.
 
 /sys/block, /sys/dev/block and /proc/partitions of a container are the host's. `lsblk` and `fdisk -l` read
-them, so folders of ours are mounted over them when a machine starts: a small tree in the shape of sysfs, kept up
-to date from outside while volumes come and go.
+them, so folders of ours are mounted over them when a machine starts: a small tree in the shape of sysfs, kept
+up to date from outside while volumes come and go.
 """
 
 from __future__ import annotations

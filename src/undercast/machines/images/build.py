@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import io
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from undercast.machines.errors import MachineError
-from undercast.machines.images import host
+from undercast.machines.images import convert, host, stage
 from undercast.machines.setup.command import run
 from undercast.machines.setup.progress import Step
 
@@ -45,6 +43,7 @@ def recipe_key() -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in RECIPE.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(RECIPE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update(Path(stage.__file__).read_bytes())
     release = host.codename()
     for text in (
         release,
@@ -77,13 +76,16 @@ def build(step: Step) -> BuiltImage:
     with _one_at_a_time():
         if found := cached(key):
             return found
-        with _work_folder() as work:
+        with work_folder("build-") as work:
             rootfs = work / "image.squashfs"
             _bootstrap(work, rootfs, step)
             metadata = work / "metadata.tar.xz"
             metadata.write_bytes(_metadata(key))
             for source, suffix in ((rootfs, "squashfs"), (metadata, "tar.xz")):
                 source.replace(CACHE / f"{ALIAS}-{key}.{suffix}")
+        for old in CACHE.glob(f"{ALIAS}-*"):
+            if key not in old.name:
+                old.unlink()
     found = cached(key)
     if found is None:
         raise MachineError("The built image is not where it was put")
@@ -123,29 +125,16 @@ def _bootstrap(work: Path, output: Path, step: Step) -> None:
 
 
 def _metadata(key: str) -> bytes:
-    """Incus's description of an image: metadata.yaml, without templates (we write those files)."""
     name = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
-    text = json.dumps(
-        {
-            "architecture": platform.machine(),
-            "creation_date": int(time.time()),
-            "properties": {
-                "description": f"Undercast Linux ({name})",
-                "os": "Undercast Linux",
-                "release": host.codename(),
-                "architecture": platform.machine(),
-                "undercast.user": "ec2-user",
-                "undercast.recipe": key,
-                "undercast.ami": "ami-" + hashlib.sha256(ALIAS.encode()).hexdigest()[:17],
-            },
-        }
-    ).encode()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:xz") as archive:
-        entry = tarfile.TarInfo("metadata.yaml")
-        entry.size = len(text)
-        archive.addfile(entry, io.BytesIO(text))
-    return buffer.getvalue()
+    return convert.metadata(
+        f"Undercast Linux ({name})",
+        "ami-" + hashlib.sha256(ALIAS.encode()).hexdigest()[:17],
+        created=int(time.time()),
+        os="Undercast Linux",
+        release=host.codename(),
+        undercast_user="ec2-user",
+        undercast_recipe=key,
+    )
 
 
 @contextlib.contextmanager
@@ -166,8 +155,9 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _work_folder() -> Iterator[Path]:
-    work = Path(tempfile.mkdtemp(prefix="build-", dir=CACHE))
+def work_folder(prefix: str) -> Iterator[Path]:
+    """A folder below the cache, removed afterwards."""
+    work = Path(tempfile.mkdtemp(prefix=prefix, dir=CACHE))
     try:
         yield work
     finally:

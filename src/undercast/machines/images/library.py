@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 
 from undercast.machines.errors import Conflict, NotFound
-from undercast.machines.images import build
+from undercast.machines.images import build, convert, detect
 from undercast.machines.incus import Incus
 from undercast.machines.instance import moment
 from undercast.machines.setup.progress import Progress, Quiet
@@ -90,15 +91,37 @@ class Images:
                     "POST", "/1.0/images", form, headers=headers, timeout_s=_TRANSFER_S
                 )
                 fingerprint = str(made["fingerprint"])
-            except Conflict as error:
-                # Incus names the fingerprint it has already in its message.
-                known = [image.fingerprint for image in await self.list()]
-                match = [candidate for candidate in known if candidate in str(error)]
-                if not match:
-                    raise
-                fingerprint = match[0]
+            except Conflict:
+                fingerprint = await asyncio.to_thread(_fingerprint, metadata, rootfs)
         await self.alias(alias, fingerprint)
         return await self.resolve(fingerprint)
+
+    async def import_file(self, source: Path, alias: str, description: str = "") -> MachineImage:
+        """Import a root file system tarball or squashfs, an OCI image, a qcow2 disk or an Incus image.
+
+        The AMI id follows from the contents: the same file gives the same id everywhere.
+
+        Raises:
+            Unsupported: the file is of no such kind, or holds nothing that can boot; the message says which.
+        """
+        found = await asyncio.to_thread(detect.kind, source)
+        if found is detect.Kind.INCUS:
+            return await self._add_unified(source, alias)
+        build.CACHE.mkdir(parents=True, exist_ok=True)
+        with build.work_folder("import-") as work:
+            rootfs = await asyncio.to_thread(convert.convert, source, found, work)
+            ami = "ami-" + (await asyncio.to_thread(convert.digest, source))[:17]
+            words = description or f"{alias} (from {source.name})"
+            described = work / "metadata.tar.xz"
+            described.write_bytes(convert.metadata(words, ami, created=int(source.stat().st_mtime)))
+            return await self.add(described, rootfs, alias)
+
+    async def _add_unified(self, source: Path, alias: str) -> MachineImage:
+        with source.open("rb") as file:
+            headers = {"Content-Type": "application/octet-stream", "X-Incus-filename": source.name}
+            made = await self._incus.run("POST", "/1.0/images", file, headers=headers, timeout_s=_TRANSFER_S)
+        await self.alias(alias, str(made["fingerprint"]))
+        return await self.resolve(str(made["fingerprint"]))
 
     async def alias(self, alias: str, fingerprint: str) -> None:
         """Let `alias` name this image from now on."""
@@ -158,6 +181,16 @@ class Images:
             with target.open("wb") as file:
                 async for block in response.content.iter_chunked(1 << 20):
                     file.write(block)
+
+
+def _fingerprint(*files: Path) -> str:
+    """Incus's name for an image of these files: the SHA-256 of one after the other."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _image(image: Mapping[str, Any]) -> MachineImage:

@@ -21,7 +21,7 @@ ln -sf vim.tiny /usr/bin/vim 2>/dev/null || true
 systemctl mask --quiet systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket \
     systemd-udevd-kernel.socket systemd-udev-settle.service systemd-networkd.service systemd-networkd.socket \
     systemd-resolved.service systemd-networkd-wait-online.service systemd-timesyncd.service \
-    systemd-logind.service systemd-modules-load.service systemd-sysctl.service systemd-random-seed.service \
+    systemd-modules-load.service systemd-sysctl.service systemd-random-seed.service \
     systemd-hwdb-update.service systemd-pcrphase.service systemd-pcrphase-sysinit.service \
     systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-binfmt.service \
     getty.target console-getty.service container-getty@.service getty@tty1.service \
@@ -40,6 +40,9 @@ rm -f /etc/systemd/system/multi-user.target.wants/ssh.service /etc/systemd/syste
 systemctl enable --quiet ssh.service undercast-host-keys.service undercast-mount.service undercast-init.service \
     undercast-interfaces.service
 systemctl set-default --quiet multi-user.target
+
+# Nobody waits for logind at boot; D-Bus starts it for who asks (reboot, shutdown, loginctl).
+rm -f /lib/systemd/system/multi-user.target.wants/systemd-logind.service
 
 # Generators look for disks, consoles and init scripts of other times, at each boot. The one for fstab would make
 # mount units that wait for devices udev never announces.
