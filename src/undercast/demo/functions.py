@@ -59,12 +59,7 @@ def _clear(stage: Stage) -> None:
 
 def _create(stage: Stage, account: str) -> None:
     stage.say("A function needs a role that Lambda may assume.")
-    stage.file("trust.json", json.dumps(_TRUST, indent=2), show=False)
-    stage.aws(
-        *("iam", "create-role", "--role-name", ROLE, "--assume-role-policy-document", "file://trust.json"),
-        *("--query", "Role.Arn", "--output", "text"),
-        expect=f"arn:aws:iam::{account}:role/{ROLE}",
-    )
+    role_arn(stage, show=True)
     stage.say("The function: the mean of some numbers.")
     stage.file("lambda_function.py", _FUNCTION)
     _zip(stage)
@@ -75,6 +70,21 @@ def _create(stage: Stage, account: str) -> None:
         expect='"State": "Pending"',
     )
     stage.aws("lambda", "wait", "function-active-v2", "--function-name", NAME)
+
+
+def role_arn(stage: Stage, *, show: bool) -> str:
+    """Make the role of the demo's functions where it is missing; returns its ARN."""
+    stage.file("trust.json", json.dumps(_TRUST, indent=2), show=False)
+    wanted = ("--role-name", ROLE, "--query", "Role.Arn", "--output", "text")
+    there = stage.aws("iam", "get-role", *wanted, status=None, show=False).strip()
+    if there.startswith("arn:"):
+        return there
+    made = stage.aws(
+        *("iam", "create-role", "--assume-role-policy-document", "file://trust.json", *wanted),
+        expect=f":role/{ROLE}",
+        show=show,
+    )
+    return made.strip()
 
 
 def _zip(stage: Stage) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import shlex
+from typing import Any
 
+from undercast.demo import functions
 from undercast.demo.stage import DemoFailed, Stage
 
 KEY = "tutorial"
@@ -39,20 +41,34 @@ def play(stage: Stage) -> None:
     instance, name, address = _launch(stage, group)
     _closed(stage, name)
     _open(stage, group, address)
-    shell = _log_in(stage, name)
-    _script(stage, shell)
-    _train(stage, shell)
+    _log_in(stage, name)
+    _script(stage, name)
+    _train(stage, name)
     name = _stop_and_start(stage, instance)
-    stage.run([*_ssh(name, "-i", f"{KEY}.pem"), "cat", "calculate_mean.py"], expect="import sys")
+    _ssh(stage, name, "cat", "calculate_mean.py", expect="import sys")
     _terminate(stage, instance)
 
 
-def _ssh(name: str, *options: str) -> list[str]:
-    return [
-        *("ssh", "-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile=known_hosts"),
-        *("-o", "ConnectTimeout=10", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", *options),
-        f"ec2-user@{name}",
-    ]
+# What keeps ssh from asking, from waiting for long, and from the user's own keys and known hosts.
+_UNASKED = (
+    *("-F", "none", "-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile=known_hosts"),
+    *("-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"),
+)
+
+
+def _ssh(
+    stage: Stage,
+    name: str,
+    *command: str,
+    key: bool = True,
+    terminal: bool = False,
+    connect_s: int = 10,
+    **options: Any,
+) -> str:
+    """Run ssh for real; shown as one would type it."""
+    typed = [*(["-i", f"{KEY}.pem"] if key else []), f"ec2-user@{name}", *command]
+    quiet = [*_UNASKED, "-o", f"ConnectTimeout={connect_s}", *(["-tt"] if terminal else [])]
+    return stage.run(["ssh", *quiet, *typed], show_as=shlex.join(["ssh", *typed]), **options)
 
 
 def _clear(stage: Stage) -> None:
@@ -112,9 +128,7 @@ def _names(stage: Stage, instance: str) -> tuple[str, str]:
 
 def _closed(stage: Stage, name: str) -> None:
     stage.say("No rule, no way in: the packets are dropped.")
-    stage.run(
-        [*_ssh(name, "-o", "ConnectTimeout=2", "-i", f"{KEY}.pem"), "true"], status=255, expect="timed out"
-    )
+    _ssh(stage, name, connect_s=2, status=255, expect="timed out")
 
 
 def _open(stage: Stage, group: str, address: str) -> None:
@@ -128,37 +142,36 @@ def _open(stage: Stage, group: str, address: str) -> None:
     )
 
 
-def _log_in(stage: Stage, name: str) -> Sequence[str]:
+def _log_in(stage: Stage, name: str) -> None:
     stage.say("Without the key, and with a key that everyone could read: no.")
-    stage.run([*_ssh(name), "true"], status=255, expect="Permission denied (publickey")
-    key = stage.folder / f"{KEY}.pem"
-    key.chmod(0o644)
-    stage.run([*_ssh(name, "-i", f"{KEY}.pem"), "true"], status=255, expect="UNPROTECTED PRIVATE KEY FILE")
+    _ssh(stage, name, key=False, status=255, expect="Permission denied (publickey")
+    (stage.folder / f"{KEY}.pem").chmod(0o644)
+    _ssh(stage, name, status=255, expect="UNPROTECTED PRIVATE KEY FILE")
     stage.say("With the key.")
     stage.run(["chmod", "400", f"{KEY}.pem"])
-    shell = _ssh(name, "-i", f"{KEY}.pem")
-    _interactive(stage, name)
-    stage.run([*shell, "whoami; python3 --version; gcc --version | head -1"], expect="ec2-user")
-    return shell
+    _at_a_terminal(stage, name)
+    _ssh(stage, name, "whoami; python3 --version; gcc --version | head -1", expect="ec2-user")
 
 
-def _interactive(stage: Stage, name: str) -> None:
-    """Log in as a person does, at a terminal: banner and prompt."""
-    options = _ssh(name, "-tt", "-i", f"{KEY}.pem")
-    (stage.folder / "logout").write_text("exit\n")
-    with (stage.folder / "logout").open("rb") as typed:
-        shown = stage.run(options, stdin=typed, show_as=" ".join(options), status=None)
+def _at_a_terminal(stage: Stage, name: str) -> None:
+    """Log in as a person does: banner and prompt."""
+    typed = stage.file("typed", "exit\n", show=False)
+    with typed.open("rb") as keyboard:
+        shown = _ssh(stage, name, terminal=True, stdin=keyboard, status=None)
     if not re.search(r"\[ec2-user@ip-[\d-]+ ~\]\$", shown):
         raise DemoFailed(f"the prompt [ec2-user@ip-... ~]$ was expected, there was:\n{shown}")
 
 
-def _script(stage: Stage, shell: Sequence[str]) -> None:
+def _script(stage: Stage, name: str) -> None:
     stage.say("A script, fetched with curl from a function of this very cloud, as any URL would be.")
     url = _script_url(stage)
-    stage.run(
-        [*shell, f"curl -sSO {url}/calculate_mean.py && python3 calculate_mean.py 1 -5 0 33"], expect="7.25"
+    _ssh(
+        stage,
+        name,
+        f"curl -sSO {url}/calculate_mean.py && python3 calculate_mean.py 1 -5 0 33",
+        expect="7.25",
     )
-    stage.run([*shell, "python3 calculate_mean.py 0 1e5 -1e5"], expect="0.0")
+    _ssh(stage, name, "python3 calculate_mean.py 0 1e5 -1e5", expect="0.0")
 
 
 def _script_url(stage: Stage) -> str:
@@ -167,7 +180,7 @@ def _script_url(stage: Stage) -> str:
     stage.file("lambda_function.py", body, show=False)
     stage.run(["python3", "-m", "zipfile", "-c", "script.zip", "lambda_function.py"], show=False)
     stage.aws("lambda", "delete-function", "--function-name", SCRIPT_FUNCTION, show=False, status=None)
-    role = stage.aws("iam", "list-roles", "--query", "Roles[0].Arn", "--output", "text", show=False).strip()
+    role = functions.role_arn(stage, show=False)
     stage.aws(
         *("lambda", "create-function", "--function-name", SCRIPT_FUNCTION, "--runtime", "python3.12"),
         *("--handler", "lambda_function.lambda_handler", "--zip-file", "fileb://script.zip", "--role", role),
@@ -189,12 +202,10 @@ def _script_url(stage: Stage) -> str:
     return f"http://169.254.169.254:4566/_aws/lambda-url/{identifier[1] or identifier[2]}"
 
 
-def _train(stage: Stage, shell: Sequence[str]) -> None:
+def _train(stage: Stage, name: str) -> None:
     stage.say("The tools of the trade, and a random forest on 5,000 rows.")
-    stage.run([*shell, "python3 -m pip install numpy pandas scikit-learn 2>&1 | tail -2"], timeout_s=300)
-    stage.run(
-        [*shell, f"cat > forest.py <<'END'\n{_FOREST}END\npython3 forest.py"], expect="R2", timeout_s=120
-    )
+    _ssh(stage, name, "python3 -m pip install numpy pandas scikit-learn 2>&1 | tail -2", timeout_s=300)
+    _ssh(stage, name, f"cat > forest.py <<'END'\n{_FOREST}END\npython3 forest.py", expect="R2", timeout_s=120)
 
 
 def _stop_and_start(stage: Stage, instance: str) -> str:
