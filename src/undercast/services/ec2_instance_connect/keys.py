@@ -1,7 +1,8 @@
 """SendSSHPublicKey.
 
-The key goes into a file below /run of the instance, which its sshd reads beside the user's own, and is taken
-out again after a minute. Below /run nothing outlives a restart.
+The key goes into a file below /run of the instance, which sshd reads through a link (by default it reads
+`authorized_keys2` beside `authorized_keys`), and is taken out again after a minute. Below /run nothing
+outlives a restart.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import time
 from typing import TYPE_CHECKING
 
 from undercast.machines.errors import MachineError
-from undercast.machines.spec import MachineFile
 from undercast.services.base import AwsError, Call, Params, Result
 from undercast.services.ec2 import ids, ssh_keys
 from undercast.services.ec2 import instance_states as states
@@ -20,7 +20,18 @@ from undercast.services.ec2 import instance_states as states
 if TYPE_CHECKING:
     from undercast.cloud import Cloud
 
-KEYS = "/run/undercast/keys"
+# $USER_NAME and $KEYS come in through the environment. The link is made as the user: root follows no path
+# that an ordinary user of the instance can bend. An `authorized_keys2` somebody keeps themselves is left alone.
+_SCRIPT = r"""
+set -e
+id -u "$USER_NAME" >/dev/null
+umask 022
+mkdir -p /run/undercast/keys
+printf '%s' "$KEYS" > "/run/undercast/keys/$USER_NAME"
+su -s /bin/sh "$USER_NAME" -c '
+    umask 077; mkdir -p ~/.ssh; file=~/.ssh/authorized_keys2
+    if [ -L "$file" ] || [ ! -e "$file" ]; then ln -sfn "/run/undercast/keys/$(id -un)" "$file"; fi'
+"""
 LIFE_S = 60.0
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\-]{0,30}[A-Za-z0-9$_-]?")
 
@@ -67,10 +78,14 @@ class Keys:
     async def _write(self, instance_id: str, user: str) -> None:
         now = time.monotonic()
         lines = [line for line, end in self._sent[instance_id, user].items() if end > now]
-        machines = self._cloud.machines
-        await machines.exec(instance_id, ["mkdir", "-p", "-m", "0755", KEYS], timeout_s=10)
-        content = "".join(f"{line}\n" for line in lines).encode()
-        await machines.push_file(instance_id, f"{KEYS}/{user}", MachineFile(content, 0o644))
+        done = await self._cloud.machines.exec(
+            instance_id,
+            ["/bin/sh", "-c", _SCRIPT],
+            timeout_s=10,
+            environment={"USER_NAME": user, "KEYS": "".join(f"{line}\n" for line in lines)},
+        )
+        if done.status != 0:
+            raise MachineError(f"the instance has no way for keys of {user}")
 
     async def _remove_later(self, instance_id: str, user: str) -> None:
         await asyncio.sleep(LIFE_S + 0.1)
