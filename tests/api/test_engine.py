@@ -579,7 +579,7 @@ def listen():
     while True:
         connection.request("GET", "/2020-01-01/extension/event/next", headers=me)
         event = json.loads(connection.getresponse().read())["eventType"]
-        os.write(1, f"inner {event}\n".encode())  # at once: the other extension writes, too
+        os.write(1, f"inner {event}\\n".encode())  # at once: the other extension writes, too
 registered = threading.Event()
 threading.Thread(target=listen, daemon=True).start()
 registered.wait(5)

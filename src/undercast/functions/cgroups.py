@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import signal
 import time
@@ -16,7 +17,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PERIOD_US = 100_000
+# The kernel gives a share of CPU as a quota per period, the quota at least 1 ms (sched-bwc.rst). The shorter
+# the period, the shorter the pause of a function that has used its share up.
+_QUOTA_US, _SHORT_US, _LONG_US = 1_000, 5_000, 100_000
 _WANTED = ("memory", "cpu", "pids")
 
 
@@ -156,11 +159,20 @@ class Cgroup:
 
     def limit_cpu(self, cores: float | None) -> None:
         """Limits CPU to so many cores; None: no limit."""
-        quota = None if cores is None else max(1000, round(cores * PERIOD_US))
-        if "cpu" in self.layout.version1:
-            _write(self._cpu / "cpu.cfs_quota_us", str(-1 if quota is None else quota))
+        version1 = "cpu" in self.layout.version1
+        if cores is None:
+            name = "cpu.cfs_quota_us" if version1 else "cpu.max"
+            _write(self._cpu / name, "-1" if version1 else "max")
+            return
+        period = min(_LONG_US, max(_SHORT_US, math.ceil(_QUOTA_US / cores)))
+        quota = max(_QUOTA_US, round(cores * period))
+        if version1:
+            _write(self._cpu / "cpu.cfs_period_us", str(period))
+            _write(self._cpu / "cpu.cfs_quota_us", str(quota))
         else:
-            _write(self._cpu / "cpu.max", f"{'max' if quota is None else quota} {PERIOD_US}")
+            _write(self._cpu / "cpu.max", f"{quota} {period}")
+        with contextlib.suppress(OSError):  # Linux 5.14: what was not used may be used in the next period
+            _write(self._cpu / ("cpu.cfs_burst_us" if version1 else "cpu.max.burst"), str(quota))
 
     def freeze(self) -> None:
         """Stops every process; returns at once, the kernel catches them as they leave it."""
