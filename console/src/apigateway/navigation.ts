@@ -1,3 +1,3 @@
 import type { SideNavigationProps } from "@cloudscape-design/components";
 
-export const NAVIGATION: SideNavigationProps.Item[] = [];
+export const NAVIGATION: SideNavigationProps.Item[] = [{ type: "link", text: "APIs", href: "/console/apigateway/apis" }];

@@ -1,8 +1,13 @@
-import { Box, Button, Modal, SpaceBetween } from "@cloudscape-design/components";
+import { Alert, Box, Button, Modal, SpaceBetween } from "@cloudscape-design/components";
 import type { ReactNode } from "react";
+import { awsError } from "../aws/errors";
 
 interface Props {
   title: string;
+  /** The button. Default: "Save". */
+  action?: string;
+  /** What saving threw: told in the dialog, where it can be mended. */
+  error?: unknown;
   busy?: boolean;
   disabled?: boolean;
   onSave(): void;
@@ -11,7 +16,8 @@ interface Props {
 }
 
 /** The dialog in which a part of the configuration is edited. */
-export function EditModal({ title, busy, disabled, onSave, onClose, children }: Props) {
+export function EditModal({ title, action = "Save", error, busy, disabled, onSave, onClose, children }: Props) {
+  const failure = error === undefined ? undefined : awsError(error);
   return (
     <Modal
       visible
@@ -25,7 +31,7 @@ export function EditModal({ title, busy, disabled, onSave, onClose, children }: 
               Cancel
             </Button>
             <Button variant="primary" loading={busy} disabled={disabled} onClick={onSave}>
-              Save
+              {action}
             </Button>
           </SpaceBetween>
         </Box>
@@ -37,7 +43,14 @@ export function EditModal({ title, busy, disabled, onSave, onClose, children }: 
           if (!disabled && !busy) onSave();
         }}
       >
-        <SpaceBetween size="m">{children}</SpaceBetween>
+        <SpaceBetween size="m">
+          {children}
+          {failure && (
+            <Alert type="error" header={failure.code}>
+              {failure.message}
+            </Alert>
+          )}
+        </SpaceBetween>
       </form>
     </Modal>
   );

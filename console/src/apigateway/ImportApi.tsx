@@ -1,0 +1,58 @@
+import { ApiGatewayV2Client, ImportApiCommand } from "@aws-sdk/client-apigatewayv2";
+import { FileUpload, FormField, Textarea } from "@cloudscape-design/components";
+import { useState } from "react";
+import { useClient } from "../aws/clients";
+import { EditModal } from "../shared/EditModal";
+import { useFlash } from "../shared/flash";
+
+/** An HTTP API from an OpenAPI 3.0 definition, a file or a text. */
+export function ImportApi({ onImported, onClose }: { onImported(id: string): void; onClose(): void }) {
+  const client = useClient(ApiGatewayV2Client);
+  const flash = useFlash();
+  const [definition, setDefinition] = useState("");
+  const [files, setFiles] = useState<File[]>([]);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>();
+
+  async function take(chosen: File[]) {
+    setFiles(chosen);
+    if (chosen.length) setDefinition(await chosen[0].text());
+  }
+
+  async function send() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const api = await client.send(new ImportApiCommand({ Body: definition, FailOnWarnings: false }));
+      flash.success(`Successfully imported API ${api.Name} (${api.ApiId}).`);
+      for (const warning of api.Warnings ?? []) flash.info(warning);
+      onImported(api.ApiId!);
+    } catch (thrown) {
+      setError(thrown);
+      setBusy(false);
+    }
+  }
+
+  return (
+    <EditModal title="Import an HTTP API" action="Import" busy={busy} error={error} disabled={!definition.trim()} onClose={onClose} onSave={() => void send()}>
+      <FormField label="OpenAPI file" description="Optional: fills in the definition below.">
+        <FileUpload
+          value={files}
+          onChange={({ detail }) => void take(detail.value)}
+          accept=".json,.yaml,.yml"
+          i18nStrings={{
+            uploadButtonText: () => "Choose file",
+            dropzoneText: () => "Drop the file here",
+            removeFileAriaLabel: () => "Remove file",
+            limitShowFewer: "Show fewer",
+            limitShowMore: "Show more",
+            errorIconAriaLabel: "Error",
+          }}
+        />
+      </FormField>
+      <FormField label="OpenAPI 3.0 definition" description="JSON or YAML">
+        <Textarea value={definition} rows={12} spellcheck={false} onChange={({ detail }) => setDefinition(detail.value)} />
+      </FormField>
+    </EditModal>
+  );
+}

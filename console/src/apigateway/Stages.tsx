@@ -1,0 +1,125 @@
+import { ApiGatewayV2Client, CreateDeploymentCommand, CreateStageCommand, DeleteStageCommand, type Stage, UpdateStageCommand } from "@aws-sdk/client-apigatewayv2";
+import { Button, ButtonDropdown, Checkbox, FormField, Input, Link, SpaceBetween } from "@cloudscape-design/components";
+import { useState } from "react";
+import { useClient } from "../aws/clients";
+import { Enabled, when } from "../shared/details";
+import { EditModal } from "../shared/EditModal";
+import { useFlash } from "../shared/flash";
+import { ResourceTable } from "../shared/ResourceTable";
+import { invokeUrl, type PartProps } from "./api";
+import { partOf } from "./part";
+
+/** Where the API is served: each stage with its invoke URL. */
+export function Stages({ view, onChanged }: PartProps) {
+  const client = useClient(ApiGatewayV2Client);
+  const flash = useFlash();
+  const [creating, setCreating] = useState(false);
+  const create = (
+    <Button variant="primary" onClick={() => setCreating(true)}>
+      Create
+    </Button>
+  );
+
+  async function act(doing: string, done: string, action: () => Promise<unknown>) {
+    await flash.attempt({ doing, done }, action);
+    await onChanged();
+  }
+
+  async function choose(id: string, stage: Stage) {
+    const named = { ApiId: view.id, StageName: stage.StageName };
+    if (id === "deploy") await act("deploy", `Successfully deployed to stage ${stage.StageName}.`, () => client.send(new CreateDeploymentCommand(named)));
+    if (id === "auto")
+      await act("change the stage", `Automatic deployment is ${stage.AutoDeploy ? "off" : "on"} for stage ${stage.StageName}.`, () =>
+        client.send(new UpdateStageCommand({ ...named, AutoDeploy: !stage.AutoDeploy })),
+      );
+    if (id === "delete") await act("delete the stage", `Successfully deleted stage ${stage.StageName}.`, () => client.send(new DeleteStageCommand(named)));
+  }
+
+  return (
+    <>
+      <ResourceTable
+        title="Stages"
+        noun="stage"
+        live={partOf(view.stages, onChanged)}
+        id={(one) => one.StageName!}
+        selection="single"
+        columns={[
+          { id: "name", header: "Name", cell: (one) => one.StageName, text: (one) => one.StageName! },
+          {
+            id: "url",
+            header: "Invoke URL",
+            cell: (one) => (
+              <Link href={invokeUrl(view.api, one.StageName!)} external externalIconAriaLabel="Opens in a new tab">
+                {invokeUrl(view.api, one.StageName!)}
+              </Link>
+            ),
+            text: (one) => invokeUrl(view.api, one.StageName!),
+          },
+          { id: "auto", header: "Automatic deployment", cell: (one) => <Enabled on={one.AutoDeploy} />, text: (one) => (one.AutoDeploy ? "Enabled" : "Disabled") },
+          { id: "deployment", header: "Attached deployment", cell: (one) => one.DeploymentId ?? "–", text: (one) => one.DeploymentId ?? "" },
+          { id: "updated", header: "Last updated", cell: (one) => when(one.LastUpdatedDate), text: (one) => one.LastUpdatedDate?.getTime() ?? 0 },
+        ]}
+        create={create}
+        actions={([selected]) => (
+          <SpaceBetween direction="horizontal" size="xs">
+            <ButtonDropdown
+              disabled={!selected}
+              items={[
+                { id: "deploy", text: "Deploy" },
+                { id: "auto", text: selected?.AutoDeploy ? "Turn automatic deployment off" : "Turn automatic deployment on" },
+                { id: "delete", text: "Delete stage" },
+              ]}
+              onItemClick={({ detail }) => void choose(detail.id, selected)}
+            >
+              Actions
+            </ButtonDropdown>
+            {create}
+          </SpaceBetween>
+        )}
+      />
+      {creating && (
+        <CreateStage
+          apiId={view.id}
+          onClose={() => setCreating(false)}
+          onCreated={async () => {
+            setCreating(false);
+            await onChanged();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+function CreateStage({ apiId, onCreated, onClose }: { apiId: string; onCreated(): Promise<void>; onClose(): void }) {
+  const client = useClient(ApiGatewayV2Client);
+  const flash = useFlash();
+  const [name, setName] = useState("");
+  const [auto, setAuto] = useState(true);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>();
+
+  async function create() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await client.send(new CreateStageCommand({ ApiId: apiId, StageName: name, AutoDeploy: auto }));
+      flash.success(`Successfully created stage ${name}.`);
+      await onCreated();
+    } catch (thrown) {
+      setError(thrown);
+      setBusy(false);
+    }
+  }
+
+  return (
+    <EditModal title="Create a stage" action="Create" busy={busy} error={error} disabled={!name} onClose={onClose} onSave={() => void create()}>
+      <FormField label="Name" constraintText="Letters, digits, hyphens and underscores, or $default. It is the first segment of the path.">
+        <Input value={name} onChange={({ detail }) => setName(detail.value)} placeholder="prod" autoFocus />
+      </FormField>
+      <Checkbox checked={auto} onChange={({ detail }) => setAuto(detail.checked)} description="Changes of the API are served at once.">
+        Enable automatic deployment
+      </Checkbox>
+    </EditModal>
+  );
+}
