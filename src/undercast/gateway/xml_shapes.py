@@ -21,11 +21,14 @@ Reader = Callable[[list[Element]], Any]
 
 # XML 1.0 can not carry these at all; AWS answers with the replacement character too.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PLAIN = re.compile("[ !#-%'-;=?-~]*")
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;", '"': "&quot;"})
 
 
 def escape(text: str) -> str:
     """A text as XML content."""
+    if _PLAIN.fullmatch(text):
+        return text
     return _UNPRINTABLE.sub("\ufffd", text).translate(_ESCAPED)
 
 
@@ -99,6 +102,14 @@ class XmlWriters:
         uri = space.get("uri") if isinstance(space, dict) else space
         prefix = space.get("prefix") if isinstance(space, dict) else None
         declared = f' xmlns{f":{prefix}" if prefix else ""}="{uri}"' if uri else ""
+
+        def write_plain(out: list[str], name: str, value: Any) -> None:
+            out.append(f"<{name}>")
+            write_members(out, value)
+            out.append(f"</{name}>")
+
+        if not attributes and not declared:
+            return write_plain
 
         def write(out: list[str], name: str, value: Any) -> None:
             given = "".join(
