@@ -114,14 +114,17 @@ def _mappings(volumes: list[Record]) -> _Mappings:
 
 
 def reservation(views: list[Record]) -> dict[str, Any]:
-    """What one launch made, from views that belong to the same reservation."""
-    first = views[0]
-    return {
-        "ReservationId": first["_ReservationId"],
-        "OwnerId": first["_OwnerId"],
+    """What one launch made, from views that belong to the same reservation. The views become part of it."""
+    shown = {
+        "ReservationId": views[0]["_ReservationId"],
+        "OwnerId": views[0]["_OwnerId"],
         "Groups": [],
-        "Instances": [{name: value for name, value in view.items() if name[0] != "_"} for view in views],
+        "Instances": views,
     }
+    for view in views:
+        for name in _FOR_RESERVATION:
+            view.pop(name, None)
+    return shown
 
 
 def _reservations(views: list[Record]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from undercast.cloud import Cloud
 
 # $USER_NAME and $KEYS come in through the environment. The link is made as the user: root follows no path
-# that an ordinary user of the instance can bend. An `authorized_keys2` somebody keeps themselves is left alone.
+# that an ordinary user of the instance can bend. An `authorized_keys2` of somebody's own is left alone.
 _SCRIPT = r"""
 set -e
 id -u "$USER_NAME" >/dev/null
