@@ -86,6 +86,14 @@ def env(data: Data = None) -> None:
 
 
 @app.command()
+def console(data: Data = None) -> None:
+    """Print a link into the web console that signs in. It works once, within ten minutes."""
+    from undercast.commands import asking
+
+    asking.console(data)
+
+
+@app.command()
 def logs(
     data: Data = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,

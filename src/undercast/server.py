@@ -31,8 +31,11 @@ class CannotListen(Exception):
     """The address is taken, or not this machine's."""
 
 
-def serve(settings: Settings, ready: Callable[[running.Running], None]) -> None:
-    """Run a server until SIGTERM or SIGINT; `ready` is called once it answers.
+Ready = Callable[[running.Running, str], None]
+
+
+def serve(settings: Settings, ready: Ready) -> None:
+    """Run a server until SIGTERM or SIGINT; `ready` is called once it answers, with a link into the console.
 
     Raises `running.AlreadyRunning` and `CannotListen`.
     """
@@ -67,7 +70,7 @@ def _listening(settings: Settings) -> socket.socket:
     return sock
 
 
-async def _main(settings: Settings, sock: socket.socket, ready: Callable[[running.Running], None]) -> None:
+async def _main(settings: Settings, sock: socket.socket, ready: Ready) -> None:
     cloud = Cloud(settings)
     cloud.port = sock.getsockname()[1]
     gateway = Gateway(cloud)
@@ -85,7 +88,7 @@ async def _main(settings: Settings, sock: socket.socket, ready: Callable[[runnin
         await listener.serve(sock)
         told = _describe(cloud)
         running.write(settings.data, told)
-        ready(told)
+        ready(told, gateway.sign_in_link(cloud.url))
         loop.run_in_executor(None, preload, list(cloud.services))
         log.info("ready at %s, account %s, region %s", told.url, told.account, told.region)
         await stopping.wait()

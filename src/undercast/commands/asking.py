@@ -1,4 +1,4 @@
-"""Signed requests to the running server: `undercast reset` and `account`."""
+"""Signed requests to the running server: `undercast reset`, `console` and `account`."""
 
 from __future__ import annotations
 
@@ -59,3 +59,8 @@ def list_accounts(data: Path | None) -> None:
     """Show the accounts of this cloud."""
     for one in _ask(running_server(data), "GET", "/_undercast/accounts")["accounts"]:
         out.print(f"{one['account']}  {one['name']}")
+
+
+def console(data: Path | None) -> None:
+    """Print a fresh link into the console."""
+    print(_ask(running_server(data), "POST", "/_undercast/signin-link")["Link"])

@@ -23,13 +23,14 @@ NOT_RUNNING = 3  # as `systemctl status` has it
 
 def fail(message: str, advice: str = "", code: int = FAILED) -> NoReturn:
     """Say what is wrong and what to do, and leave."""
-    err.print(f"[bold red]undercast:[/] {_plain(message)}", soft_wrap=True)
+    err.print(f"[bold red]undercast:[/] {plain(message)}", soft_wrap=True)
     if advice:
-        err.print(_plain(advice), soft_wrap=True)
+        err.print(plain(advice), soft_wrap=True)
     raise typer.Exit(code)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text as it is: brackets in it are no markup."""
     from rich.markup import escape
 
     return escape(text)

@@ -11,17 +11,15 @@ import sys
 import time
 from pathlib import Path
 
-from rich.panel import Panel
-from rich.table import Table
-
 from undercast import running
 from undercast.commands import aws_profile
-from undercast.commands.speaking import FAILED, err, fail, out
+from undercast.commands.speaking import FAILED, err, fail, out, plain
 from undercast.settings import Settings
 
 START_S = 60.0  # until a detached server must answer
 LOG_BYTES = 10 * 1024 * 1024
 LOG_FILES = 3
+READY = "ready"  # the word through the pipe; the link into the console follows it
 
 
 def log_file(data: Path) -> Path:
@@ -36,13 +34,13 @@ def foreground(settings: Settings, ready_fd: int | None) -> None:
     _log_to(settings, quiet=ready_fd is not None and not sys.stderr.isatty())
     from undercast.server import CannotListen, serve
 
-    def ready(server: running.Running) -> None:
+    def ready(server: running.Running, link: str) -> None:
         if settings.aws_config:
             _write_profile(server)
         if ready_fd is not None:
-            _tell(ready_fd, "ready")
+            _tell(ready_fd, f"{READY} {link}")
         else:
-            summary(server, settings)
+            summary(server, settings, link)
 
     try:
         serve(settings, ready)
@@ -81,7 +79,8 @@ def detached(settings: Settings, arguments: list[str]) -> None:
     with err.status("Starting the cloud ..."):
         said = _await_word(reading, process)
     os.close(reading)
-    if said != "ready":
+    word, _, link = said.partition(" ")
+    if word != READY:
         process.kill()
         process.wait(5)
         with log_file(settings.data).open("rb") as told:
@@ -94,7 +93,7 @@ def detached(settings: Settings, arguments: list[str]) -> None:
     server = running.read(settings.data)
     if server is None:
         fail("the server ended right after its start", f"See {log_file(settings.data)}", FAILED)
-    summary(server, settings, time.monotonic() - began)
+    summary(server, settings, link, time.monotonic() - began)
 
 
 def _await_word(reading: int, process: subprocess.Popen[bytes]) -> str:
@@ -162,20 +161,22 @@ def _write_profile(server: running.Running) -> None:
         logging.getLogger("undercast").warning("the AWS profile could not be written: %s", error)
 
 
-def summary(server: running.Running, settings: Settings, took: float | None = None) -> None:
-    """The few lines one needs to use the cloud."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("Endpoint", server.url)
-    table.add_row("Console", f"{server.url}/console/")
-    table.add_row("Account", f"{server.account}   region {server.region}")
-    table.add_row("Data", str(settings.data))
+def summary(server: running.Running, settings: Settings, link: str, took: float | None = None) -> None:
+    """The few lines one needs to use the cloud; `link` leads into the console, once."""
+    rows = [
+        ("Endpoint", server.url),
+        ("Console", link),
+        ("Account", f"{server.account}   region {server.region}"),
+        ("Data", str(settings.data)),
+    ]
     if settings.auth == "off":
-        table.add_row("Signatures", "[yellow]not verified (auth off)")
+        rows.append(("Signatures", "not verified (auth off)"))
     profile = "   or   aws --profile undercast ..." if settings.aws_config else ""
-    table.add_row("Use it", f'eval "$(undercast env)"{profile}')
-    title = f"Undercast {server.version} is running"
+    rows.append(("Use it", f'eval "$(undercast env)"{profile}'))
+    title = f"[bold cyan]Undercast {server.version} is running[/]"
     if took is not None:
         title += f" (ready in {took:.1f} s)"
-    out.print(Panel(table, title=title, border_style="cyan", expand=False))
+    out.print(title)
+    # Lines are left whole whatever the window's width: a link in two pieces can not be clicked or copied.
+    for name, text in rows:
+        out.print(f"  [bold]{name:<12}[/]{plain(text)}", soft_wrap=True)

@@ -72,6 +72,10 @@ class Gateway:
         except Refused as refused:
             raise refusal(refused.case, "execute-api", "rest-json", refused.detail) from refused
 
+    def sign_in_link(self, url: str) -> str:
+        """A link that signs the first account's root in to the console, once."""
+        return self._internal.sign_in_link(url)
+
     def close(self) -> None:
         """Release threads."""
         self._api.close()

@@ -1,4 +1,4 @@
-"""Undercast's own few addresses: health, reset, accounts, and the console's pages."""
+"""Undercast's own few addresses: health, reset, accounts, sign-in, and the console's pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from undercast import __version__
-from undercast.gateway import sigv4
+from undercast.gateway import addresses, signin, sigv4
 from undercast.gateway.auth import Authenticator, Refused, refusal
 from undercast.gateway.console import Console
 from undercast.gateway.request import Request, Response
@@ -28,6 +28,11 @@ class Internal:
         self._cloud = cloud
         self._auth = auth
         self._console = Console()
+        self._sign_in = signin.SignIn()
+
+    def sign_in_link(self, url: str) -> str:
+        """A fresh link that signs the first account's root in to the console at a base URL."""
+        return signin.link(url, self._sign_in.token())
 
     async def answer(self, request: Request) -> Response | None:
         """The answer, or None when the path is the API's."""
@@ -38,10 +43,18 @@ class Internal:
             return await self._reset(request)
         if path == "/_undercast/accounts" and request.method in ("GET", "POST"):
             return await self._accounts(request)
+        if path == "/_undercast/signin" and request.method == "POST":
+            return self._redeem(request)
+        if path == "/_undercast/signin-link" and request.method == "POST":
+            refused = self._not_first_root(request)
+            return refused or _secret(201, {"Link": self.sign_in_link(self._cloud.url)})
+        if path == "/_undercast/my-address" and request.method in ("GET", "HEAD"):
+            address = addresses.towards_instances(request.source_ip, self._cloud.settings.public_pool)
+            return _json(200, {"address": address})
         if path.startswith("/_undercast"):
             return _json(404, {"message": f"There is nothing at {request.path}"})
         if request.method in ("GET", "HEAD") and (path.startswith("/console") or _is_browser(request)):
-            return self._console.answer(path, request.base_url)
+            return await self._console.answer(request)
         return None
 
     def _caller(self, request: Request) -> Caller | Response:
@@ -61,13 +74,47 @@ class Internal:
         await self._cloud.reset(caller.account)
         return _json(200, {"account": caller.account, "status": "empty"})
 
-    async def _accounts(self, request: Request) -> Response:
+    def _not_first_root(self, request: Request) -> Response | None:
+        """The refusal of anybody but the first account's root."""
         caller = self._caller(request)
         if isinstance(caller, Response):
             return caller
         first = self._cloud.settings.account
         if caller.principal_arn != f"arn:aws:iam::{first}:root":
-            return _json(403, {"message": f"Only the root of account {first} may see and create accounts"})
+            return _json(403, {"message": f"Only the root of account {first} may do this"})
+        return None
+
+    def _redeem(self, request: Request) -> Response:
+        try:
+            token = orjson.loads(request.body)["token"]
+        except (orjson.JSONDecodeError, TypeError, KeyError):
+            token = None
+        if not isinstance(token, str):
+            return _json(400, {"message": 'The body must be JSON: {"token": "..."}'})
+        try:
+            self._sign_in.redeem(token, request.source_ip)
+        except signin.Rejected:
+            return _json(403, {"message": "This sign-in link was used before, or it has expired"})
+        except signin.TooMany:
+            return _json(429, {"message": "Too many wrong sign-in links; try again in a minute"})
+        settings = self._cloud.settings
+        root = f"arn:aws:iam::{settings.account}:root"
+        keys = self._cloud.iam.issue(settings.account, root, settings.account, signin.KEYS_LIFE_S)
+        log.info("somebody at %s signed in to the console", request.source_ip)
+        return _secret(
+            200,
+            {
+                "AccessKeyId": keys.access_key_id,
+                "SecretAccessKey": keys.secret,
+                "SessionToken": keys.session_token,
+                "Expiration": keys.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "Region": settings.region,
+            },
+        )
+
+    async def _accounts(self, request: Request) -> Response:
+        if (refused := self._not_first_root(request)) is not None:
+            return refused
         if request.method == "GET":
             known = await asyncio.to_thread(self._cloud.iam.accounts)
             return _json(200, {"accounts": [{"account": number, "name": name} for number, name in known]})
@@ -105,3 +152,9 @@ def _is_browser(request: Request) -> bool:
 
 def _json(status: int, document: Any) -> Response:
     return Response(status, [("content-type", "application/json")], orjson.dumps(document))
+
+
+def _secret(status: int, document: Any) -> Response:
+    answer = _json(status, document)
+    answer.headers.append(("cache-control", "no-store"))
+    return answer
