@@ -1,4 +1,4 @@
-"""The one call that a snapshot's process must ask the server for: unshare.
+"""What a snapshot's process must ask the server for: namespaces.
 
 What SnapStart forks from has no privilege, so every fork makes a user namespace to set itself up in. A
 function has no business there. The filter of such a process therefore leaves the answer to this supervisor,

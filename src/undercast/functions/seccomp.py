@@ -133,8 +133,8 @@ def _argument(index: int) -> _Instruction:
     return _load(16 + 8 * index)
 
 
-def _clone() -> list[_Instruction]:
-    return [_argument(0), (_JUMP_ANY_BIT, 0, 1, _NEW_NAMESPACES), _answer(_PERM), _answer(_ALLOW)]
+def _clone(new_namespaces: int = _PERM) -> list[_Instruction]:
+    return [_argument(0), (_JUMP_ANY_BIT, 0, 1, _NEW_NAMESPACES), _answer(new_namespaces), _answer(_ALLOW)]
 
 
 def _socket() -> list[_Instruction]:
@@ -213,6 +213,7 @@ def build(machine: str | None = None, *, snapshot: bool = False) -> bytes:
         for name, value in (("unshare", _SUPERVISOR), ("mount", _ALLOW), ("move_mount", _ALLOW)):
             if (number := _REFUSED[name][column]) is not None:
                 special[number] = [_answer(value)]
+        special[_EXAMINED["clone"][0][column]] = _clone(_SUPERVISOR)
 
     ranges: list[tuple[int, list[_Instruction]]] = []
     for number in range(LAST_KNOWN + 1):

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from ctypes import c_char_p, c_int, c_long, c_ulong, c_void_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_ARM = os.uname().machine == "aarch64"
+
 # clone(2), unshare(2), setns(2)
+SYS_clone = 220 if _ARM else 56
 CLONE_NEWNS = 0x00020000
+CLONE_CHILD_CLEARTID = 0x00200000
+CLONE_CHILD_SETTID = 0x01000000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWUSER = 0x10000000
@@ -67,11 +73,12 @@ PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_SET_SECUREBITS = 28
 PR_SET_NO_NEW_PRIVS = 38
+PR_GET_TID_ADDRESS = 40
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 SECCOMP_MODE_FILTER = 2
 # seccomp(2)
-SYS_seccomp = 277 if os.uname().machine == "aarch64" else 317
+SYS_seccomp = 277 if _ARM else 317
 SECCOMP_SET_MODE_FILTER = 1
 SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3
 # SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP left off, SECBIT_NO_CAP_AMBIENT_RAISE, each with its lock
@@ -100,6 +107,7 @@ def _path(value: str | os.PathLike[str] | None) -> bytes | None:
 
 
 _libc_holding_lock = ctypes.PyDLL(None, use_errno=True)
+_libc_holding_lock.syscall.restype = c_long
 
 
 def fork() -> int:
@@ -110,6 +118,25 @@ def fork() -> int:
     than the fork.
     """
     return _check(_libc_holding_lock.fork(), "fork")
+
+
+def tid_address() -> int:
+    """Where the calling thread keeps its own number for libc (prctl(2), PR_GET_TID_ADDRESS). Raises
+    OSError."""
+    address = c_ulong(0)
+    prctl(PR_GET_TID_ADDRESS, ctypes.addressof(address))
+    return address.value
+
+
+def clone(flags: int, tid: int) -> int:
+    """Forks into new namespaces at once (clone(2)), for a process with a single thread.
+
+    Handlers of pthread_atfork(3) do not run; `tid` is where libc is to find the child's number (tid_address).
+    """
+    wanted = flags | signal.SIGCHLD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID
+    last = (0, tid) if _ARM else (tid, 0)  # the order of tls and child_tid is the architecture's
+    arguments = [c_ulong(value) for value in (wanted, 0, 0, *last)]
+    return _check(_libc_holding_lock.syscall(c_long(SYS_clone), *arguments), "clone")
 
 
 def unshare(flags: int) -> None:

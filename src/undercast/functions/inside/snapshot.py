@@ -36,7 +36,6 @@ _NAMESPACES = (
     | kernel.CLONE_NEWPID
     | kernel.CLONE_NEWIPC
     | kernel.CLONE_NEWUTS
-    | kernel.CLONE_NEWCGROUP
 )
 
 settings: dict[str, Any] = {}  # how environments are set up; given by init.py
@@ -62,6 +61,24 @@ def check(keep: int) -> None:
             raise NotPossible("SnapStart: a socket is open after the initialisation")
         if target in ("anon_inode:[eventpoll]", "anon_inode:inotify"):
             raise NotPossible("SnapStart: an event loop is open after the initialisation")
+    try:
+        kernel.tid_address()
+    except OSError:
+        raise NotPossible("SnapStart: the kernel lacks CONFIG_CHECKPOINT_RESTORE") from None
+    _end_native_threads()
+
+
+def _end_native_threads() -> None:
+    """Libraries that keep threads for computing end them when the process forks, and make new ones when
+    needed."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = kernel.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    signal.signal(signal.SIGCHLD, before)
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise NotPossible("SnapStart: threads of a library run after the initialisation")
 
 
 def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
@@ -74,6 +91,8 @@ def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
     before = signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     numbers: dict[int, int] = {}
+    tid = kernel.tid_address()
+    user = os.getuid()
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     poll.register(wake_read, select.POLLIN)
@@ -84,7 +103,7 @@ def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
                 _report(channel, numbers)
                 continue
             number, order, fds = _request(channel)
-            pid = kernel.fork()
+            pid = kernel.clone(_NAMESPACES, tid)
             if pid:
                 numbers[pid] = number
                 for given in fds:
@@ -96,7 +115,7 @@ def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
             os.close(wake_write)
             channel.close()
             try:
-                return _become(order, fds, logs)
+                return _become(order, fds, logs, user)
             except OSError as error:  # said in the snapshot's log
                 os.write(2, f"the environment could not be restored: {error}\n".encode())
                 os._exit(1)
@@ -136,26 +155,14 @@ def _report(channel: socket.socket, numbers: dict[int, int]) -> None:
             channel.sendall(wire.TO_ENGINE.pack(wire.EXITED, 0, len(body)) + body)
 
 
-def _become(order: dict[str, Any], fds: list[int], logs: list[int]) -> socket.socket:
-    """In the child: its own groups, namespaces, log, channel and variables; waits for the server's word.
-
-    Returns in the main process only. Its parent stays, to end as it ended.
-    """
+def _become(order: dict[str, Any], fds: list[int], logs: list[int], user: int) -> socket.socket:
+    """In the child: its own groups, namespaces, log, channel and variables; waits for the server's word."""
     own, log, tmp, *groups = fds
     for group in groups:
         os.write(group, b"0")
         os.close(group)
-    _own_namespaces(tmp)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    pid = kernel.fork()
-    if pid:
-        os.close(own)
-        os.close(log)
-        _lay_down()
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-        _end_as(os.waitpid(pid, 0)[1])
-    kernel.mount("proc", "/proc", "proc", init.PROC_FLAGS, "hidepid=2")
-    init.mask(settings)
+    kernel.unshare(kernel.CLONE_NEWCGROUP)
+    _settle(tmp, user)
     for descriptor in logs:
         os.dup2(log, descriptor)
     os.close(log)
@@ -170,11 +177,10 @@ def _become(order: dict[str, Any], fds: list[int], logs: list[int]) -> socket.so
     return channel
 
 
-def _own_namespaces(tmp: int) -> None:
-    """Namespaces of its own, the same user in them, and a /tmp with what the initialisation left there."""
-    user = os.getuid()
-    kernel.unshare(_NAMESPACES)
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # /proc/self is this user's again
+def _settle(tmp: int, user: int) -> None:
+    """In new namespaces: the same user, its own view of processes, a /tmp with what the initialisation left
+    there."""
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # /proc/self is this user's
     one = f"{user} {user} 1"
     for name, content in (("setgroups", "deny"), ("gid_map", one), ("uid_map", one)):
         with open("/proc/self/" + name, "w") as file:
@@ -189,6 +195,8 @@ def _own_namespaces(tmp: int) -> None:
         elif os.path.isfile(source) or os.path.islink(source):
             shutil.copy2(source, target, follow_symlinks=False)
     os.close(left)
+    kernel.mount("proc", "/proc", "proc", init.PROC_FLAGS, "hidepid=2")
+    init.mask(settings)
 
 
 def _lay_down() -> None:
@@ -197,13 +205,3 @@ def _lay_down() -> None:
     kernel.drop_capability_bounds()
     kernel.drop_capabilities()
     kernel.install_filter(settings["filter"])
-
-
-def _end_as(status: int) -> None:
-    """Ends as another process ended."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number != signal.SIGKILL:
-            signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-    os._exit(os.WEXITSTATUS(status))
