@@ -65,7 +65,7 @@ def remove_project(data: Path) -> None:
     async def remove() -> None:
         incus = Incus("default")
         try:
-            await project.remove_project(incus, places(Settings(data=data)).project)
+            await project.remove_project(incus, places(Settings(data=data)))
         finally:
             await incus.close()
 

@@ -13,6 +13,7 @@ from machine_support import Lab, make_key
 
 from undercast.machines import setup
 from undercast.machines.incus import Incus
+from undercast.machines.places import Places
 from undercast.machines.setup import project
 from undercast.machines.setup.progress import Quiet
 from undercast.settings import Settings
@@ -43,13 +44,13 @@ def lab(machine_settings: Settings) -> Iterator[Lab]:
         assert made.machines.capability().available, made.machines.capability().reason
         yield made
     finally:
-        made.run(_remove(made.machines.places.project))
+        made.run(_remove(made.machines.places))
         made.close()
 
 
-async def _remove(name: str) -> None:
+async def _remove(ours: Places) -> None:
     incus = Incus("default")
     try:
-        await project.remove_project(incus, name)
+        await project.remove_project(incus, ours)
     finally:
         await incus.close()

@@ -25,7 +25,7 @@ class DiskViews:
     """The views of one server's machines, below /run; a reboot of the host begins anew."""
 
     def __init__(self, places: Places) -> None:
-        self._folder = Path("/run/undercast/disks") / places.host_id
+        self._folder = places.disk_views
 
     def lxc(self, machine: str) -> list[str]:
         """The mounts, as LXC's configuration has them. Optional: a machine also starts without."""

@@ -52,8 +52,14 @@ class Incus:
         return self._session
 
     async def get(self, path: str, *, timeout_s: float = 30.0, **query: str) -> Any:
-        """The metadata of a GET, for example `get("/1.0/instances", recursion="1")`."""
+        """The metadata of a GET, for example `get("/1.0/instances", recursion="2")`."""
         return await self.request("GET", path, query=query, timeout_s=timeout_s)
+
+    async def all(self, path: str, *, project: str | None = None) -> list[dict[str, Any]]:
+        """The descriptions of all things below a path, in our project or another one."""
+        query = {"recursion": "1", **({"project": project} if project else {})}
+        # Incus says null for none.
+        return list(await self.request("GET", path, query=query) or ())
 
     async def request(
         self,

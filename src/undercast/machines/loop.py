@@ -43,6 +43,15 @@ def release(file: Path) -> bool:
     return device_of(file) is None
 
 
+def release_below(folder: Path) -> None:
+    """Unbind whatever is bound to files in `folder`."""
+    for entry in Path("/sys/block").glob("loop*"):
+        with contextlib.suppress(OSError):
+            file = Path((entry / "loop" / "backing_file").read_text().strip().removesuffix(" (deleted)"))
+            if file.is_relative_to(folder):
+                _losetup("--detach", f"/dev/{entry.name}")
+
+
 def resize(file: Path) -> None:
     """Let the loop device of `file`, if it has one, take over the file's new size."""
     if device := device_of(file):

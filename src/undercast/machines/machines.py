@@ -232,7 +232,7 @@ class Machines:
 
     async def states(self) -> dict[str, MachineState]:
         """All machines by name."""
-        found = await self.incus.get("/1.0/instances", recursion="1")
+        found = await self.incus.all("/1.0/instances")
         return {
             one["name"]: instance.state(one)
             for one in found

@@ -51,7 +51,7 @@ async def _start(incus: Incus, name: str, timeout_s: float) -> None:
 async def mend(incus: Incus) -> list[str]:
     """Start the machines a crash has ended; their names. One that will not start is from then on stopped."""
     mended: list[str] = []
-    for found in await incus.get("/1.0/instances", recursion="1"):
+    for found in await incus.all("/1.0/instances"):
         if not meant_to_run(found):
             continue
         try:

@@ -36,9 +36,24 @@ class Places:
         """The folder of raw volume files: a custom volume on the same pool, so that they can share blocks."""
         return self.pool_dir / "custom" / f"{self.project}_{VOLUMES}"
 
+    @property
+    def nodes(self) -> Path:
+        """The folder of device nodes that machines refer to their volumes by."""
+        return Path(f"/dev/undercast-{self.host_id}")
+
+    @property
+    def disk_views(self) -> Path:
+        """The folder of what each machine sees of disks."""
+        return Path("/run/undercast/disks") / self.host_id
+
 
 def places(settings: Settings) -> Places:
     """The places of the server with these settings."""
     usual = settings.data.resolve() == default_data().resolve()
     project = USUAL_PROJECT if usual else f"undercast-{settings.host_id}"
     return Places(project, settings.data.resolve(), settings.host_id)
+
+
+def places_of(project: str, data: Path) -> Places:
+    """The places of the server that made `project` and has its data in `data`."""
+    return Places(project, data, Settings.model_construct(data=data).host_id)

@@ -53,7 +53,7 @@ class Roots:
 
     async def list(self) -> list[str]:
         """The ids of all root snapshots."""
-        found = await self._incus.get("/1.0/instances", recursion="1")
+        found = await self._incus.all("/1.0/instances")
         return [one["name"] for one in found if one["config"].get(instance.KIND) == instance.ROOT_SNAPSHOT]
 
     async def delete(self, snapshot_id: str) -> None:

@@ -45,14 +45,14 @@ class Volumes:
         self._views = views
         self._files = places.volumes
         self._snapshots = places.volumes / "snapshots"
-        self._nodes = Path(f"/dev/undercast-{places.host_id}")
+        self._nodes = places.nodes
         self._attached: dict[str, tuple[str, str]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def recover(self) -> None:
         """Learn from Incus what is attached, and bind loop devices again that a reboot has lost."""
         self._attached = {}
-        for one in await self._incus.get("/1.0/instances", recursion="1"):
+        for one in await self._incus.all("/1.0/instances"):
             await asyncio.to_thread(self._restore_view, one)
             for name, device in one["devices"].items():
                 if device["type"] == "unix-block" and device.get("source", "").startswith(f"{self._nodes}/"):

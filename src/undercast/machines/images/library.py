@@ -32,7 +32,7 @@ class Images:
 
     async def list(self) -> list[MachineImage]:
         """All images, the oldest first."""
-        found = [_image(image) for image in await self._incus.get("/1.0/images", recursion="1")]
+        found = [_image(image) for image in await self._incus.all("/1.0/images")]
         return sorted(found, key=lambda image: image.created)
 
     async def resolve(self, name: str) -> MachineImage:

@@ -61,6 +61,8 @@ def run(
         if process.poll() is None:
             _kill_group(process.pid)
             process.wait()
+        if process.stdout:
+            process.stdout.close()
     if late.is_set():
         raise MachineError(f"{' '.join(argv[:3])} took longer than {timeout_s:.0f} s\n{_tail(lines)}")
     if status:

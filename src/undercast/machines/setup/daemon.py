@@ -16,10 +16,13 @@ from undercast.machines.errors import MachineError, Unavailable
 from undercast.machines.setup.command import run
 from undercast.machines.setup.packages import find_program
 
-INCUS_DIR = Path(os.environ.get("INCUS_DIR", "/var/lib/incus"))
+USUAL_DIR = Path("/var/lib/incus")
+INCUS_DIR = Path(os.environ.get("INCUS_DIR", USUAL_DIR))
 SOCKET = Path(os.environ.get("INCUS_SOCKET", INCUS_DIR / "unix.socket"))
-RUN = Path("/run/undercast/incus")
-LOGS = Path("/var/log/undercast")
+# A second Incus beside the machine's own (INCUS_DIR says where) keeps all that is its own in its folder.
+OWN_PLACE = INCUS_DIR != USUAL_DIR
+RUN = INCUS_DIR / "undercast" if OWN_PLACE else Path("/run/undercast/incus")
+LOGS = RUN if OWN_PLACE else Path("/var/log/undercast")
 SUPERVISOR_PID = RUN / "supervisor.pid"
 UNITS = ("incus.service", "incus.socket", "lxcfs.service")
 
@@ -67,7 +70,7 @@ def ensure_running(timeout_s: float = 60.0) -> None:
     if find_program("incusd") is None:
         raise Unavailable("Incus is not installed. Run `undercast setup` as root to install it.")
     up = responds()
-    if systemd_runs():
+    if systemd_runs() and not OWN_PLACE:
         if up:
             return
         for unit in UNITS:

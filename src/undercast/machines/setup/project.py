@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from undercast.machines import loop
 from undercast.machines.errors import Conflict, MachineError, NotFound
 from undercast.machines.incus import Incus
-from undercast.machines.places import POOL, USUAL_PROJECT, VOLUMES, Places
+from undercast.machines.places import POOL, USUAL_PROJECT, VOLUMES, Places, places_of
 from undercast.machines.setup.daemon import INCUS_DIR
 
 GIB = 1 << 30
@@ -34,7 +37,7 @@ async def ensure_pool(incus: Incus) -> str:
     Raises:
         MachineError: the pool exists but cannot be used; the message says what to do.
     """
-    for pool in await incus.request("GET", "/1.0/storage-pools", query={**_GLOBAL, "recursion": "1"}):
+    for pool in await incus.all("/1.0/storage-pools", project="default"):
         if pool["name"] != POOL:
             continue
         if pool.get("status") != "Created":
@@ -108,29 +111,33 @@ async def ensure_project(incus: Incus, places: Places) -> None:
             await incus.run("POST", f"/1.0/storage-pools/{POOL}/volumes/custom", volume)
 
 
-async def our_projects(incus: Incus) -> dict[str, Path]:
-    """The projects servers of Undercast made on this machine, with the data folder each belongs to."""
-    projects = await incus.request("GET", "/1.0/projects", query={**_GLOBAL, "recursion": "1"})
+async def our_projects(incus: Incus) -> dict[str, Places]:
+    """The projects servers of Undercast made on this machine, by name."""
+    projects = await incus.all("/1.0/projects", project="default")
     return {
-        project["name"]: Path(project["config"][DATA_LABEL])
+        project["name"]: places_of(project["name"], Path(project["config"][DATA_LABEL]))
         for project in projects
         if DATA_LABEL in project.get("config", {})
     }
 
 
-async def remove_project(incus: Incus, name: str) -> None:
-    """Remove a project of ours with its machines, images and volumes."""
+async def remove_project(incus: Incus, ours: Places) -> None:
+    """Remove a project of ours with its machines, images and volumes, and what they have on this machine."""
+    name = ours.project
     scoped = {"project": name}
-    for instance in await incus.request("GET", "/1.0/instances", query={**scoped, "recursion": "1"}):
+    for instance in await incus.all("/1.0/instances", project=name):
         path = f"/1.0/instances/{quote(instance['name'])}"
         if instance["status"] != "Stopped":
             stop = {"action": "stop", "force": True, "timeout": 30}
             await incus.run("PUT", f"{path}/state", stop, query=scoped, timeout_s=60)
         await incus.run("DELETE", path, query=scoped, timeout_s=60)
-    for image in await incus.request("GET", "/1.0/images", query={**scoped, "recursion": "1"}):
+    for image in await incus.all("/1.0/images", project=name):
         await incus.run("DELETE", f"/1.0/images/{image['fingerprint']}", query=scoped, timeout_s=60)
+    await asyncio.to_thread(loop.release_below, ours.volumes)
+    for folder in (ours.nodes, ours.disk_views):
+        shutil.rmtree(folder, ignore_errors=True)
     volumes = f"/1.0/storage-pools/{POOL}/volumes/custom"
-    for volume in await incus.request("GET", volumes, query={**scoped, "recursion": "1"}):
+    for volume in await incus.all(volumes, project=name):
         await incus.request("DELETE", f"{volumes}/{quote(volume['name'])}", query=scoped, timeout_s=60)
     await incus.request("DELETE", f"/1.0/projects/{quote(name)}", query=_GLOBAL)
 
@@ -141,13 +148,13 @@ async def sweep_projects(incus: Incus) -> list[str]:
     The project of the usual data folder stays: set-up makes it before there is any data.
     """
     gone = [
-        name
-        for name, data in (await our_projects(incus)).items()
-        if name != USUAL_PROJECT and not data.exists()
+        ours
+        for name, ours in (await our_projects(incus)).items()
+        if name != USUAL_PROJECT and not ours.data.exists()
     ]
-    for name in gone:
-        await remove_project(incus, name)
-    return gone
+    for ours in gone:
+        await remove_project(incus, ours)
+    return [ours.project for ours in gone]
 
 
 async def remove_pool(incus: Incus) -> None:

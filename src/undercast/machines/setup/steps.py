@@ -39,10 +39,13 @@ def run(settings: Settings, progress: Progress) -> None:
     asyncio.run(_inside(settings, progress))
 
 
-def undo(settings: Settings, progress: Progress) -> None:
+def undo(settings: Settings, progress: Progress, *, keep_cache: bool = False) -> None:
     """Remove what set-up made: our projects with machines, images and volumes, the pool, the image cache.
 
     Packages stay (others may use them by now); a daemon we started by hand is stopped.
+
+    Raises:
+        MachineError: something of ours is still in use; the message says what.
     """
     _need_root()
     if packages.find_program("incusd"):
@@ -52,7 +55,7 @@ def undo(settings: Settings, progress: Progress) -> None:
             daemon.stop()
     from undercast.machines.images import build
 
-    if build.CACHE.exists():
+    if build.CACHE.exists() and not keep_cache:
         with progress.step("Removing the image cache"):
             build.remove_tree(build.CACHE)
     packages.BACKPORTS.unlink(missing_ok=True)
@@ -89,9 +92,9 @@ async def _remove_inside(progress: Progress) -> None:
 
     incus = Incus("default")
     try:
-        for name in await project.our_projects(incus):
+        for name, ours in (await project.our_projects(incus)).items():
             with progress.step(f"Removing project {name}"):
-                await project.remove_project(incus, name)
+                await project.remove_project(incus, ours)
         with progress.step("Removing the storage pool"):
             await project.remove_pool(incus)
     finally:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from undercast.machines.setup.daemon import INCUS_DIR, LOGS, RUN, SUPERVISOR_PID
+from undercast.machines.setup.daemon import INCUS_DIR, LOGS, OWN_PLACE, RUN, SUPERVISOR_PID
 from undercast.machines.setup.packages import find_program
 
 LXCFS_DIR = Path("/var/lib/lxcfs")
@@ -77,7 +77,8 @@ def daemons() -> list[Daemon]:
     group = next((name for name in GROUPS if _has_group(name)), None)
     flags = ["--group", group] if group else []
     found = [Daemon("incusd", [incusd, *flags, "--logfile", str(LOGS / "incusd.log")])]
-    if lxcfs := find_program("lxcfs"):
+    lxcfs = find_program("lxcfs")
+    if lxcfs and not OWN_PLACE:
         found.insert(0, Daemon("lxcfs", [lxcfs, "-f", "--enable-cfs", "--enable-loadavg", str(LXCFS_DIR)]))
     return found
 
