@@ -130,9 +130,10 @@ def get(tmp_path: Path) -> Callable[..., Response]:
 
 
 def test_files_are_compressed_and_kept(get: Callable[..., Response], tmp_path: Path) -> None:
+    asset = "/console/assets/app-abc.js"
     plain, packed = (
-        get("/console/assets/app-abc.js"),
-        get("/console/assets/app-abc.js", accept_encoding="br, GZIP"),
+        get(asset),
+        get(asset, accept_encoding="br, GZIP"),
     )
     kept, packed_headers = dict(plain.headers), dict(packed.headers)
     assert isinstance(packed.body, bytes)
