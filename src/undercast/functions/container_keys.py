@@ -6,12 +6,13 @@ developer guide. The variables for it take the place of AWS_ACCESS_KEY_ID and it
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import secrets
 from collections.abc import Callable
 
-from undercast.functions.function import Credentials
+from undercast.functions.function import Credentials, FunctionsUnavailable
 from undercast.functions.http_connection import Connection, error
 from undercast.functions.report import timestamp
 from undercast.functions.variables import RUNTIME_API
@@ -37,7 +38,10 @@ class ContainerKeys:
     def handle(self, connection: Connection) -> None:
         """Answer a request for keys."""
         given = connection.headers.get("authorization", "")
-        keys = self._current() if hmac.compare_digest(given.encode(), self._token.encode()) else None
+        keys = None
+        if hmac.compare_digest(given.encode(), self._token.encode()):
+            with contextlib.suppress(FunctionsUnavailable):  # the role is gone
+                keys = self._current()
         if keys is None:
             connection.respond(403, error("Not authorized", "AccessDenied"))
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from undercast.functions.exchange import Exchange, Request
@@ -21,6 +22,7 @@ from undercast.functions.function import (
 )
 from undercast.functions.ground import Ground, Sandboxes
 from undercast.functions.pool import Pool
+from undercast.functions.spec import SandboxError
 
 __all__ = [
     "CredentialSource",
@@ -62,6 +64,7 @@ class Engine:
         self._ground: Ground | None = None
         self._running: Pool | None = None
         self._invocations = 0
+        self._expected: set[str] = set()
 
     async def start(self) -> None:
         """Make ready, on the running event loop."""
@@ -129,6 +132,16 @@ class Engine:
         return StreamingInvocation(
             exchange.content_type, _pieces(exchange), exchange.invocation, failed, streamed
         )
+
+    def expect(self, runtime: str) -> None:
+        """A function of this runtime is there: be ready for its first invocation."""
+        if runtime not in self._expected and runtime.startswith("python") and self._ground is not None:
+            self._expected.add(runtime)
+            self._ground.run(self._prepare(runtime))
+
+    async def _prepare(self, runtime: str) -> None:
+        with contextlib.suppress(SandboxError):  # the first invocation will say it
+            await self._sandboxes.prepare(runtime)
 
     async def provision(self, spec: FunctionSpec, count: int) -> None:
         """Keep `count` environments initialised ahead; returns when they are."""

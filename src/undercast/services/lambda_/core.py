@@ -100,6 +100,8 @@ class Core:
         """Take over a committed change of a function: directory, counters."""
         function = self.directory.reload(key)
         self.on_loop(self.slots.refresh)
+        if function is not None:
+            self.on_loop(self.engine.expect, function.latest.spec.runtime)
         return function
 
     def retire(self, key_prefix: str) -> None:

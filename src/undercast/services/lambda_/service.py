@@ -89,6 +89,8 @@ class LambdaService(Service):
         await asyncio.to_thread(self._core.code.collect, self._core.directory.code_in_use, grace_s=0)
         await asyncio.to_thread(url_names.announce_all, self._core)
         await self._events.start()
+        for function in self._core.directory.functions.values():
+            self._core.engine.expect(function.latest.spec.runtime)
         snapshots.resume(self._core)
         provisioned.resume(self._core)
         self._collecting = asyncio.create_task(self._collect())
