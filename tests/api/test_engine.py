@@ -10,6 +10,7 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import textwrap
 import threading
@@ -36,7 +37,7 @@ from undercast.functions.sandboxes import Sandboxes
 
 T = TypeVar("T")
 
-PYTHON = "python3.11"
+PYTHON = f"python3.{sys.version_info.minor}"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
 
 
@@ -324,7 +325,11 @@ FAILURES: list[tuple[str, dict[str, Any], str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "changes", "error_type", "words"), FAILURES)
+@pytest.mark.parametrize(
+    ("code", "changes", "error_type", "words"),
+    FAILURES,
+    ids=["timeout", "exit 0", "exit 3", "segfault", "out of memory", "too large", "not JSON"],
+)
 def test_failures(world: World, code: str, changes: dict[str, Any], error_type: str, words: str) -> None:
     guarded = f"import os\ncalls = 0\n{code}\nreal = handler\n"
     guarded += "def handler(e, c):\n    global calls\n    calls += 1\n    return real(e, c) if e else calls\n"
@@ -356,6 +361,7 @@ def test_failures(world: World, code: str, changes: dict[str, Any], error_type: 
         ("def other(e, c): 0", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'main'"),
         ("exit(4)", "Runtime.ExitError", "RequestId: ID Error: Runtime exited with error: exit status 4"),
     ],
+    ids=["raises", "import", "syntax", "no handler", "exits"],
 )
 def test_init_failures_are_tried_twice(world: World, code: str, error_type: str, words: str) -> None:
     function = world.function(f"print('loading')\n{code}\n" if "(\n" not in f"{code}\n" else code)
@@ -454,7 +460,7 @@ def test_large_payloads_keep_memory_bounded(world: World) -> None:
 
 
 BOOTSTRAP = """\
-#!/usr/bin/python3
+#!/usr/bin/env python3
 import http.client, json, os, socket
 api = os.environ["AWS_LAMBDA_RUNTIME_API"]
 connection = http.client.HTTPConnection(api)
@@ -548,7 +554,7 @@ def test_wrapper_script_speaks_http(world: World) -> None:
 
 
 EXTENSION = """\
-#!/usr/bin/python3
+#!/usr/bin/env python3
 import http.client, json, os, sys
 connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 def call(method, path, body=None, **headers):
@@ -753,6 +759,7 @@ def test_snap_start(world: World) -> None:
         ("import socket\nkept = socket.socket()", "socket"),
         ("1/0", "division by zero"),
     ],
+    ids=["thread", "socket", "raises"],
 )
 def test_what_cannot_be_snapshotted_is_refused(world: World, code: str, words: str) -> None:
     function = world.function(f"{code}\ndef handler(e, c): return 1", snap_start=True)
