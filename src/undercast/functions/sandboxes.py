@@ -69,7 +69,7 @@ class Sandboxes:
         self._pool = pool
         self._users = users_of(host_id)
         self._runtimes = Runtimes(cache or clients.default_cache(), fallback=runtime_fallback)
-        self._zygotes: dict[str, asyncio.Task[Zygote]] = {}
+        self._zygotes: dict[tuple[Path | None, Path | None], asyncio.Task[Zygote]] = {}
         self._cells: Cells | None = None
         self._networks: Networks | None = None
         self._cgroups: Cgroups | None = None
@@ -260,29 +260,28 @@ class Sandboxes:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _zygote(self, runtime: str) -> Zygote:
-        """The zygote that environments of a runtime come from, started on first use."""
-        self._runtimes.get(runtime)
-        task = self._zygotes.get(runtime)
-        if (
-            task is not None
-            and task.done()
-            and (task.cancelled() or task.exception() or not task.result().alive)
-        ):
+    async def _zygote(self, name: str) -> Zygote:
+        """The zygote that environments of a runtime come from, started on first use.
+
+        Runtimes that run on the same interpreter, one standing in for another, share it.
+        """
+        runtime, client = await self._runtimes.prepare(name)
+        key = (runtime.interpreter if runtime.zygote else None, client)
+        task = self._zygotes.get(key)
+        if task is not None and task.done() and not _lives(task):
             task = None
         if task is None:
-            task = self._zygotes[runtime] = asyncio.create_task(self._start_zygote(runtime))
+            task = self._zygotes[key] = asyncio.create_task(self._start_zygote(name, runtime, client))
         return await asyncio.shield(task)
 
-    async def _start_zygote(self, name: str) -> Zygote:
-        runtime, client = await self._runtimes.prepare(name)
+    async def _start_zygote(self, name: str, runtime: Runtime, client: Path | None) -> Zygote:
         own = Path(sys.base_prefix)
+        minor = f"python{sys.version_info.major}.{sys.version_info.minor}"
         interpreter = runtime.interpreter if runtime.zygote else None
         return await Zygote.start(
             name,
             self._root,
-            interpreter=interpreter
-            or own / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}",
+            interpreter=interpreter or own / "bin" / minor,
             prefix=runtime.prefix if runtime.zygote else own,
             users=self._users,
             client=client,
@@ -325,3 +324,8 @@ class Sandboxes:
             with contextlib.suppress(FilterUnavailable):
                 packet_filter.remove(self._host_id)
             self._block.close()
+
+
+def _lives(starting: asyncio.Task[Zygote]) -> bool:
+    """Whether a start that is done gave a zygote that is still there."""
+    return not starting.cancelled() and starting.exception() is None and starting.result().alive

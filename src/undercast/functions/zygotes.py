@@ -24,7 +24,6 @@ INSIDE = Path(__file__).parent / "inside"
 LIMITS = {
     "RLIMIT_CORE": 0,
     "RLIMIT_NOFILE": 1024,
-    "RLIMIT_NPROC": 1024,
     "RLIMIT_MEMLOCK": 65536,
     "RLIMIT_MSGQUEUE": 0,
 }

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
 PROC_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 MAIN = 0
+_PROCESSES = 1024  # of the user; as AWS says
 
 
 def mask(settings: dict[str, Any]) -> None:
@@ -154,9 +155,10 @@ def _main(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> 
         # nobody
         kernel.mount("proc", "/var/hidden/proc", "proc", PROC_FLAGS, "hidepid=2")
     _surrender(request["user"])
-    if order["snapshot"]:
+    if order["snapshot"]:  # no limit per user, which all that are forked from it share: cgroups limit each
         _be_snapshot(settings, server)
     else:
+        resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
         kernel.install_filter(settings["filter"])
     if order["hold"]:
         server.send(b'{"bound": true}')
@@ -256,6 +258,7 @@ def run(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> No
             if name in fds:
                 os.close(fds[name])
         _surrender(request["user"])
+        resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
         kernel.install_filter(settings["filter"])
         house.tell(ready=True)
         house.keep(wake_read)
