@@ -73,10 +73,10 @@ def bystander(fn: Lambda) -> Iterator[Bystander]:
     beside.start()
     try:
         yield beside
+        wait_until(lambda: len(beside.took) >= 10, 10, "ten invocations beside it")
     finally:
         beside.stop()
     assert beside.failures == []
-    assert len(beside.took) >= 5
     slowest, typical = max(beside.took), sorted(beside.took)[len(beside.took) // 2]
     assert typical < 0.5, f"half of the invocations beside it took over {typical:.2f} s"
     assert slowest < 5, f"an invocation beside it took {slowest:.1f} s"
@@ -103,6 +103,7 @@ def processes(server: Server) -> int:
 
 
 def test_fork_bomb(fn: Lambda, server: Server) -> None:
+    before = processes(server)
     answer = attack(
         fn,
         """
@@ -125,7 +126,7 @@ def handler(event, context):
     )
     assert answer.error == "Unhandled"
     assert answer.result["errorType"] in ("Sandbox.Timedout", "Runtime.OutOfMemory", "Runtime.ExitError")
-    wait_until(lambda: processes(server) < 40, 10, "the end of everything the bomb has made")
+    wait_until(lambda: processes(server) < before + 40, 10, "the end of everything the bomb has made")
 
 
 def test_memory_hog(fn: Lambda) -> None:

@@ -105,7 +105,9 @@ class Events:
                 pause = await self._pause()
             except Exception:  # the store is locked or away: the events are safe in it
                 log.exception("asynchronous invocations: will try again in a second")
-                self._more, pause = True, 1.0
+                self._more = True
+                await asyncio.sleep(1.0)
+                continue
             if self._more:
                 continue
             try:
