@@ -194,8 +194,8 @@ class Instance(Namespace):
 class Lab:
     """The host with its network, and what hangs on it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings(data=folder / "data")
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.settings = Settings(data=folder / "data", **settings)
         self.settings.data.mkdir(exist_ok=True)
         self.hosts_file = folder / "hosts"
         self.hosts_file.write_text("127.0.0.1 localhost\n")
@@ -355,8 +355,8 @@ def desired(
 
 
 @contextlib.contextmanager
-def made(folder: Path) -> Iterator[Lab]:
-    lab = Lab(folder)
+def made(folder: Path, **settings: Any) -> Iterator[Lab]:
+    lab = Lab(folder, **settings)
     try:
         yield lab
     finally:

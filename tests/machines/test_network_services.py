@@ -6,15 +6,17 @@ import datetime as dt
 import http.client
 import os
 import socket
-import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import dns.message
 import dns.rdatatype
 import pytest
 
 from machines.lab import WORLD_ADDRESS, A, Instance, Lab, desired, group, made, subnet, tcp
+from support import wait_until
 from undercast.network import resolver
+from undercast.network.filter import CONNECTIONS
 from undercast.network.libnftables import FilterError, Nftables
 from undercast.network.metadata_model import (
     InterfaceMetadata,
@@ -168,6 +170,38 @@ def test_the_host_is_closed_but_for_the_api(lab: Lab) -> None:
     assert ask(one, "/", port=5000) == (200, "api")  # the server's own port
 
 
+def test_one_instance_cannot_use_up_the_services(lab: Lab) -> None:
+    one, two = lab.instances
+    held = []
+    with pytest.raises(OSError):
+        for _ in range(CONNECTIONS + 2):
+            held.append(one.connect(METADATA, 80))
+    assert len(held) == CONNECTIONS
+    assert ask(two, "/latest/meta-data/")[0] == 401
+    for connection in held:
+        connection.close()
+    wait_until(lambda: one.reaches(METADATA, 80), 5, "room for the next connection")
+
+
+def test_a_pool_of_the_surrounding_network(tmp_path: Path) -> None:
+    with made(tmp_path, public_pool="192.0.2.128/25", public_pool_on_lan=True) as lan:
+        one = lan.instance("172.31.0.11")
+        public = "192.0.2.130"
+        interface = one.interface("subnet-a", "sg-1", public=public)
+        lan.apply(desired([interface], [group("sg-1", tcp(22))], [NEAR]))
+        assert lan.world.reaches(public, 22, 2)
+        assert not lan.world.reaches(public, 80)
+        assert not lan.world.reaches(one.address, 22)
+        assert lan.host.reaches(public, 22)
+        listener = lan.world.listen(9000)
+        one.connect("8.8.8.8", 9000).close()
+        accepted, peer = listener.accept()
+        accepted.close()
+        assert peer[0] == public
+        lan.apply(Desired())
+        assert not lan.world.reaches(public, 22)
+
+
 def lookup(
     instance: Instance, name: str, kind: str = "A", server: str = "169.254.169.253"
 ) -> list[str] | str:
@@ -265,10 +299,7 @@ def test_the_filter_outlives_the_server_and_is_adopted(lab: Lab) -> None:
     lab.unplug(one)
     lab.host.run(lab.plug, one)
     one.run(one._configure)
-    until = time.monotonic() + 2
-    while not lab.host.reaches("198.18.0.11", 22) and time.monotonic() < until:
-        pass
-    assert lab.host.reaches("198.18.0.11", 22)
+    wait_until(lambda: lab.host.reaches("198.18.0.11", 22), 3, "the interface that came back")
 
     # The last instance takes the filter with it.
     lab.apply(Desired())

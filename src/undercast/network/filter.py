@@ -36,6 +36,8 @@ METADATA = "169.254.169.254"
 RESOLVER = "169.254.169.253"
 GATEWAY = ipaddress.IPv4Address("169.254.0.1")  # the host's end of every routed interface
 
+CONNECTIONS = 64  # an instance's to the services of this machine, at one time
+
 _ICMP, _TCP, _UDP = 1, 6, 17
 
 _BASE = {
@@ -52,6 +54,7 @@ _BASE = {
 _DECLARATIONS = {
     "bound": "type ifname . ether_addr . ipv4_addr",
     "resolvers": "type ifname . ipv4_addr",
+    "connections": "type ipv4_addr; size 65535; flags dynamic",
     "private": "type ipv4_addr",
     "routable": "type ipv4_addr",
     "public_in": "type ipv4_addr : ipv4_addr",
@@ -158,6 +161,9 @@ def _base_chains(host: Host) -> dict[str, tuple[str, ...]]:
         "translate_host": ("dnat ip to ip daddr map @public_in",),
         "host": (
             f"{others} accept",
+            # No instance may use up the descriptors that all others need here.
+            f"ip daddr {host.node} meta l4proto tcp ct state new "
+            f"add @connections {{ ip saddr ct count over {CONNECTIONS} }} drop",
             f"ip daddr {host.node} tcp dport {ports} accept",
             f"ip daddr {host.node} udp dport {host.resolver_port} accept",
             "ct state established ct direction reply accept",
@@ -235,6 +241,7 @@ def _sets(
     return {
         "bound": frozenset(f'"{i.vif}" . {i.mac} . {a}' for i in interfaces for a in own[i.instance]),
         "resolvers": frozenset(resolvers),
+        "connections": frozenset(),  # the kernel's own to fill
         "private": frozenset(str(a) for i in interfaces for a in i.addresses),
         "routable": frozenset(str(a) for i in interfaces for a in i.public),
         **members,

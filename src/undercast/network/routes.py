@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _METRIC = 128
 _TABLE = Path("/proc/thread-self/net/route")
+_PROXY = 8  # NTF_PROXY
 _SETTINGS = Path("/proc/sys/net/ipv4/conf")
 
 
@@ -115,18 +116,23 @@ class Routes:
                 self._ip.route("del", dst=f"{address}/32", oif=index, scope=253)
 
     def answer_for(self, public: Iterable[Address], known: Iterable[Address]) -> None:
-        """On a pool from the surrounding network: answer ARP for the addresses in use, and no others."""
+        """On a pool from the surrounding network: answer ARP for the addresses in use, and no others.
+
+        The kernel answers for a neighbour it reaches through another interface (proxy entries, arp(7)).
+        """
         wanted, before = {str(a) for a in public}, {str(a) for a in known}
-        for name in self.uplinks():
-            index = socket_index(name)
-            if index is None:
-                continue
-            for address in sorted(wanted - before):
+        indexes = [index for name in self.uplinks() if (index := socket_index(name)) is not None]
+        for address in sorted(wanted):
+            self._ip.route("replace", dst=f"{address}/32", oif=1, scope=253)
+            for index in indexes:
                 with _already():
-                    self._ip.neigh("add", dst=address, ifindex=index, flags=8)  # NTF_PROXY
-            for address in sorted(before - wanted):
+                    self._ip.neigh("add", dst=address, ifindex=index, flags=_PROXY)
+        for address in sorted(before - wanted):
+            with _missing():
+                self._ip.route("del", dst=f"{address}/32", oif=1, scope=253)
+            for index in indexes:
                 with _missing():
-                    self._ip.neigh("del", dst=address, ifindex=index, flags=8)
+                    self._ip.neigh("del", dst=address, ifindex=index, flags=_PROXY)
 
     def _forward(self, name: str) -> None:
         path = _SETTINGS / name / "forwarding"
