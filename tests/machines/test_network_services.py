@@ -183,6 +183,40 @@ def test_one_instance_cannot_use_up_the_services(lab: Lab) -> None:
     wait_until(lambda: one.reaches(METADATA, 80), 5, "room for the next connection")
 
 
+def test_beside_dockers_firewall(tmp_path: Path) -> None:
+    """Docker sets the forward chain's policy to drop; ufw does so for input as well."""
+    docker = (
+        "table ip filter {\n"
+        "chain FORWARD { type filter hook forward priority filter; policy drop; }\n"
+        "chain INPUT { type filter hook input priority filter; policy drop; }\n}\n"
+    )
+
+    def run(script: str) -> str:
+        tables = Nftables()
+        try:
+            return tables.run(script)
+        finally:
+            tables.close()
+
+    with made(tmp_path) as crowded:
+        crowded.stop()
+        crowded.host.run(run, docker)
+        crowded.start()
+        one = crowded.instance("172.31.0.11")
+        crowded.network.describe = {one.address: metadata(one, "i-one", tokens_required=False)}.get
+        interface = one.interface("subnet-a", "sg-1", public="198.18.0.11")
+        crowded.apply(desired([interface], [group("sg-1", tcp(22))], [NEAR]))
+        assert ask(one, "/latest/meta-data/instance-id") == (200, "i-one")
+        crowded.world.listen(9000)
+        assert one.reaches("8.8.8.8", 9000)
+        assert not one.reaches("192.0.2.2", 9000)
+        assert "undercast instances" in crowded.host.run(run, "list table ip filter")
+        crowded.apply(Desired())
+        crowded.unplug(one)
+        crowded.stop()
+        assert "undercast instances" not in crowded.host.run(run, "list table ip filter")
+
+
 def test_a_pool_of_the_surrounding_network(tmp_path: Path) -> None:
     with made(tmp_path, public_pool="192.0.2.128/25", public_pool_on_lan=True) as lan:
         one = lan.instance("172.31.0.11")

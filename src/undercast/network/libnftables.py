@@ -12,6 +12,7 @@ import subprocess
 import threading
 
 _TIMEOUT_S = 20
+_HANDLES, _AS_JSON = 1 << 3, 1 << 4  # NFT_CTX_OUTPUT_HANDLE, NFT_CTX_OUTPUT_JSON
 
 
 class FilterError(Exception):
@@ -37,11 +38,12 @@ class Nftables:
             return None
         return "the packet filter is not installed: run `apt-get install nftables`"
 
-    def run(self, script: str) -> str:
+    def run(self, script: str, *, as_json: bool = False) -> str:
         """Run the script whole or not at all, and return what it prints. Raises `FilterError`."""
         if self._library is None or self._context is None:
-            return self._command(script)
+            return self._command(script, as_json)
         with self._guard:
+            self._library.nft_ctx_output_set_flags(self._context, _AS_JSON | _HANDLES if as_json else 0)
             status = self._library.nft_run_cmd_from_buffer(self._context, script.encode())
             output = self._library.nft_ctx_get_output_buffer(self._context) or b""
             error = self._library.nft_ctx_get_error_buffer(self._context) or b""
@@ -57,11 +59,11 @@ class Nftables:
             self._context = None
 
     @staticmethod
-    def _command(script: str) -> str:
+    def _command(script: str, as_json: bool) -> str:
         try:
             done = subprocess.run(
-                ["nft", "-f", "-"],
-                input=script,
+                ["nft", *(["-j", "-a"] if as_json else []), *(script.split() if as_json else ["-f", "-"])],
+                input="" if as_json else script,
                 capture_output=True,
                 text=True,
                 timeout=_TIMEOUT_S,
@@ -82,6 +84,8 @@ def _load() -> ctypes.CDLL | None:
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_new.argtypes = [ctypes.c_uint32]
     library.nft_ctx_free.argtypes = [ctypes.c_void_p]
+    library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+    library.nft_ctx_output_set_flags.restype = None
     library.nft_ctx_buffer_output.argtypes = [ctypes.c_void_p]
     library.nft_ctx_buffer_error.argtypes = [ctypes.c_void_p]
     library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from undercast.network import conntrack
+from undercast.network import conntrack, other_firewalls
 from undercast.network.filter import Host, render
 from undercast.network.hosts_file import HostsFile
 from undercast.network.libnftables import FilterError, Nftables
@@ -116,6 +116,7 @@ class Network:
             raise NetworkError(f"the public pool {clash}; choose another one with UNDERCAST_PUBLIC_POOL")
         self._routes.open(NODE, self._pool, self._on_lan)
         self._sweep()
+        other_firewalls.make_way(self._filter)
 
     def _sweep(self) -> None:
         """Take away filters that filter nothing: of servers that are gone, and whose instances are as well.
@@ -188,6 +189,7 @@ class Network:
             if not routes.vifs():
                 routes.shut(NODE, self._pool, self._on_lan)
                 if packet_filter is not None:
+                    other_firewalls.give_back(packet_filter)
                     with contextlib.suppress(FilterError):
                         packet_filter.run(f"table inet {self._table} {{ }}\ndelete table inet {self._table}")
             routes.close()
