@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import re
 import threading
@@ -271,3 +272,29 @@ def test_the_old_asynchronous_operation(fn: Lambda) -> None:
     answer = fn.client.invoke_async(FunctionName=name, InvokeArgs=b'{"n": 1}')
     assert answer["Status"] == 202
     wait_until(lambda: any("got {'n': 1}" in line for line in fn.logs(name)), 10, "the event's run")
+
+
+def test_metrics(fn: Lambda) -> None:
+    name = fn.create(_MANY)
+    for event in ({}, {}, {"do": "raise"}):
+        fn.invoke(name, event)
+    fn.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    refused(fn.client.invoke, FunctionName=name)
+    cloudwatch = fn.account.client("cloudwatch")
+    now = dt.datetime.now(dt.UTC)
+
+    def total(metric: str) -> float:
+        points = cloudwatch.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=metric,
+            Dimensions=[{"Name": "FunctionName", "Value": name}],
+            StartTime=now - dt.timedelta(minutes=5),
+            EndTime=now + dt.timedelta(minutes=5),
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(point["Sum"] for point in points))
+
+    wait_until(lambda: total("Invocations") == 3 and total("Throttles") == 1, 15, "the metrics")
+    assert total("Errors") == 1
+    assert total("Duration") > 0

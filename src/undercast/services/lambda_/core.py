@@ -19,6 +19,7 @@ from undercast.services.lambda_ import engines, errors
 from undercast.services.lambda_.code import CodeStore
 from undercast.services.lambda_.directory import Directory
 from undercast.services.lambda_.download_key import load_key
+from undercast.services.lambda_.metrics import Meter
 from undercast.services.lambda_.model import Function, Key
 from undercast.services.lambda_.names import LATEST, Ref, function_arn
 from undercast.services.lambda_.slots import Slots
@@ -43,6 +44,7 @@ class Core:
         self.directory = Directory(cloud.store, self.code.root)
         self.slots = Slots(cloud.settings.functions_concurrency, self.directory.functions)
         self.download_key = load_key(cloud.settings.data / "functions" / "download.key")
+        self.meter = Meter(cloud)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._updating: set[Key] = set()
@@ -70,6 +72,7 @@ class Core:
 
     async def stop(self) -> None:
         """Cancel what runs in the background."""
+        self.meter.flush()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -12,7 +12,7 @@ import orjson
 
 from undercast.functions.function import FunctionsUnavailable, Invocation, StreamingInvocation
 from undercast.services.base import AwsError
-from undercast.services.lambda_ import errors, limits, metrics
+from undercast.services.lambda_ import errors, limits
 from undercast.services.lambda_.core import Core
 from undercast.services.lambda_.model import Function, Version
 from undercast.services.lambda_.slots import Slot
@@ -49,7 +49,7 @@ async def run(
             trace_id=trace_id or new_trace(),
             tail=tail,
         )
-        metrics.ran(core, function.key, invocation)
+        core.meter.ran(function.key, invocation, core.slots.running(function.key))
         return invocation
     except FunctionsUnavailable as error:
         raise unavailable(error) from error
@@ -119,7 +119,8 @@ class HeldStream:
     def _release(self) -> None:
         slot, self._slot = self._slot, None
         if slot is not None:
-            metrics.ran(self._core, slot.key, self.streaming.invocation)
+            core = self._core
+            core.meter.ran(slot.key, self.streaming.invocation, core.slots.running(slot.key))
             self._core.slots.release(slot)
 
     def __del__(self) -> None:
@@ -134,7 +135,7 @@ def _slot(core: Core, function: Function, version: Version) -> Slot:
     try:
         return core.slots.take(function, version.version)
     except AwsError:
-        metrics.throttled(core, function.key)
+        core.meter.throttled(function.key)
         raise
 
 
