@@ -48,12 +48,15 @@ class Directory:
                 (row.account, row.region, row.name, row.version): _layer(row)
                 for row in session.scalars(select(LambdaLayerVersion))
             }
-            keys = session.execute(
-                select(LambdaFunction.account, LambdaFunction.region, LambdaFunction.name)
-            ).all()
             self.functions, self.urls = {}, {}
-            for account, region, name in keys:
-                self._put((account, region, name), self._read(session, (account, region, name)))
+            versions, aliases, attachments = (
+                _grouped(session.scalars(select(table)))
+                for table in (LambdaVersion, LambdaAlias, LambdaAttachment)
+            )
+            for row in session.scalars(select(LambdaFunction)):
+                key = (row.account, row.region, row.name)
+                mine = (versions.get(key, []), aliases.get(key, []), attachments.get(key, []))
+                self._put(key, self._function(row, *mine))
 
     def reload(self, key: Key) -> Function | None:
         """Read one function again after a write to it was committed. `None` when it is gone.
@@ -136,20 +139,28 @@ class Directory:
         row = session.get(LambdaFunction, key)
         if row is None:
             return None
-        account, region, name = key
 
-        def mine(table: Any) -> Any:
-            where = (table.account == account, table.region == region, table.name == name)
-            return session.scalars(select(table).where(*where))
+        def mine(table: Any) -> list[Any]:
+            where = (table.account == key[0], table.region == key[1], table.name == key[2])
+            return list(session.scalars(select(table).where(*where)))
 
-        versions = sorted(mine(LambdaVersion), key=lambda v: 0 if v.version == LATEST else int(v.version))
+        return self._function(row, mine(LambdaVersion), mine(LambdaAlias), mine(LambdaAttachment))
+
+    def _function(
+        self,
+        row: LambdaFunction,
+        versions: list[LambdaVersion],
+        aliases: list[LambdaAlias],
+        attachments: list[LambdaAttachment],
+    ) -> Function:
+        versions = sorted(versions, key=lambda v: 0 if v.version == LATEST else int(v.version))
         attached: dict[str, dict[str, Mapping[str, Any]]] = {}
-        for attachment in mine(LambdaAttachment):
+        for attachment in attachments:
             attached.setdefault(attachment.kind, {})[attachment.qualifier] = attachment.document
         return Function(
-            account=account,
-            region=region,
-            name=name,
+            account=row.account,
+            region=row.region,
+            name=row.name,
             created=row.created,
             next_version=row.next_version,
             published_key=row.published_key,
@@ -157,7 +168,7 @@ class Directory:
             recursive_loop=row.recursive_loop,
             tags=row.tags,
             versions={version.version: self._version(version) for version in versions},
-            aliases={a.alias: _alias(a) for a in sorted(mine(LambdaAlias), key=lambda a: a.alias)},
+            aliases={alias.alias: _alias(alias) for alias in sorted(aliases, key=lambda a: a.alias)},
             policies=attached.get("policy", {}),
             event_invoke=attached.get("event-invoke", {}),
             urls=attached.get("url", {}),
@@ -216,6 +227,14 @@ def sorted_names(names: Iterable[str]) -> list[str]:
     return sorted(
         names, key=lambda n: (0, 0, "") if n == LATEST else (1, int(n), "") if n.isdigit() else (2, 0, n)
     )
+
+
+def _grouped(rows: Iterable[Any]) -> dict[Key, list[Any]]:
+    """Rows by the function they belong to."""
+    groups: dict[Key, list[Any]] = {}
+    for row in rows:
+        groups.setdefault((row.account, row.region, row.name), []).append(row)
+    return groups
 
 
 def _alias(row: LambdaAlias) -> Alias:

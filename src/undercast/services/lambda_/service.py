@@ -85,7 +85,8 @@ class LambdaService(Service):
 
     async def start(self) -> None:
         self._core.start()
-        await self._core.engine.start()
+        if self._core.settings.functions_enabled:
+            await self._core.engine.start()
         await asyncio.to_thread(self._core.code.collect, self._core.directory.code_in_use, grace_s=0)
         await asyncio.to_thread(url_names.announce_all, self._core)
         await self._events.start()
