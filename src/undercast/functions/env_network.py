@@ -29,6 +29,7 @@ GATEWAY = IPv4Address("169.254.76.1")
 RUNTIME_API = ("127.0.0.1", 9001)
 AWS_GATEWAY = ("127.0.0.1", 4566)
 _HOST_SIDE, _INSIDE = "02:75:63:00:00:01", "02:75:63:00:00:02"
+_HAS_IPV6 = Path("/proc/sys/net/ipv6").is_dir()
 
 
 class NoAddresses(Exception):
@@ -137,7 +138,8 @@ class Networks:
     def _connect(self, number: int, address: IPv4Address, namespace: int, inside: netlink.Netlink) -> None:
         """Lays the cable. `self._netlink` belongs to the host's namespace wherever this thread is."""
         name = f"{self._prefix}{number:x}"
-        self._netlink.send(netlink.veth(name, _HOST_SIDE, "eth0", _INSIDE, namespace))
+        cable = netlink.veth(name, _HOST_SIDE, "eth0", _INSIDE, namespace)
+        self._netlink.send(cable, *([netlink.without_ipv6_address(name)] if _HAS_IPV6 else []))
         index = inside.index("eth0")
         inside.send(
             netlink.link_up(index),

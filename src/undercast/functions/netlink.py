@@ -16,7 +16,8 @@ _NEWLINK, _DELLINK, _SETLINK, _NEWADDR, _NEWROUTE, _NEWNEIGH = 16, 17, 19, 20, 2
 _ERROR = 2
 _IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 18, 28
-_IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 31, 32
+_IFLA_AF_SPEC, _IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 26, 31, 32
+_INET6_ADDR_GEN_MODE, _ADDR_GEN_NONE = 8, 1
 _INFO_KIND, _INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _NESTED = 0x8000
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
@@ -76,6 +77,18 @@ def veth(
         + information
     )
     return _NEWLINK | (_CREATE | _EXCLUSIVE) << 16, body
+
+
+def without_ipv6_address(name: str) -> tuple[int, bytes]:
+    """No link-local address for an interface, before its carrier is there.
+
+    An address that comes and goes on the host with every environment is news to all that listen for such:
+    browsers on this machine end their requests (ERR_NETWORK_CHANGED).
+    """
+    mode = _attribute(_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_NONE]))
+    head = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, 0, 0, 0)
+    specification = _nested(_IFLA_AF_SPEC, _nested(socket.AF_INET6, mode))
+    return _SETLINK, head + _attribute(_IFLA_IFNAME, name.encode() + b"\0") + specification
 
 
 def delete_link(index: int) -> tuple[int, bytes]:
