@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,6 @@ import sys
 numbers = [float(word) for word in sys.argv[1:]]
 print(sum(numbers) / len(numbers))
 """
-FOREST = """\
-import numpy, pandas
-from sklearn.ensemble import RandomForestRegressor
-rng = numpy.random.default_rng(1)
-rows = pandas.DataFrame(rng.normal(size=(5000, 6)), columns=list("abcdef"))
-target = 3 * rows.a - 2 * rows.b + rng.normal(scale=0.1, size=5000)
-model = RandomForestRegressor(n_estimators=20, random_state=1).fit(rows[:4000], target[:4000])
-print("score", round(model.score(rows[4000:], target[4000:]), 2))
-"""
 
 
 def refused(action: Any, **params: Any) -> tuple[str, str]:
@@ -36,9 +29,9 @@ def refused(action: Any, **params: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
-@pytest.mark.timeout(240)
-def test_the_tutorial(renter: Renter, tmp_path: Path) -> None:
-    """A newcomer rents a server, logs in, computes, trains a model, stops, starts and terminates it."""
+@pytest.mark.timeout(120)
+def test_renting_a_server(renter: Renter, tmp_path: Path) -> None:
+    """Key, group, launch, login, stop, start, terminate; the demo's test goes on to train the model."""
     aws, ec2 = renter.server.aws_json, renter.ec2
     name = unique("tutorial")
     key = tmp_path / "key.pem"
@@ -98,11 +91,6 @@ def test_the_tutorial(renter: Renter, tmp_path: Path) -> None:
     run(f"cat > calculate_mean.py <<'END'\n{MEAN}END")
     assert run("python3 calculate_mean.py 1 -5 0 33") == "7.25"
     assert run("python3 calculate_mean.py 0 1e5 -1e5") == "0.0"
-    installed = run("python3 -m pip install numpy pandas scikit-learn", timeout=150)
-    assert "Defaulting to user installation" in installed
-    run(f"cat > forest.py <<'END'\n{FOREST}END")
-    assert float(run("python3 forest.py", timeout=90).split()[1]) > 0.9
-
     ec2.stop_instances(InstanceIds=[instance_id])
     renter.wait("stopped", [instance_id])
     stopped = renter.describe(instance_id)
@@ -146,16 +134,19 @@ def test_ten_at_once_and_who_reaches_whom(renter: Renter) -> None:
 
 
 @pytest.mark.timeout(150)
-def test_crash_in_the_middle_of_launching_ten(renter: Renter) -> None:
-    """kill -9 of the server, then of the Incus daemon: exactly ten each time, all reachable."""
+@pytest.mark.parametrize("victim", ["the server", "Incus"])
+def test_crash_in_the_middle_of_launching_ten(renter: Renter, victim: str) -> None:
+    """kill -9 of either: exactly ten afterwards, all reachable."""
     token = unique("token")
     ids = renter.launch(10, ClientToken=token)
     wait_until(lambda: "running" in _states(renter, ids), 30, "the first of ten")
-    server = renter.server
-    port = int(server.url.rsplit(":", 1)[1])
-    server.stop(kill=True)
-    again = run_server(server.data, port=port, servers_enabled="true")
-    server.process = again.process
+    if victim == "Incus":
+        _kill_incus()
+    else:
+        server = renter.server
+        server.stop(kill=True)
+        port = int(server.url.rsplit(":", 1)[1])
+        server.process = run_server(server.data, port=port, servers_enabled="true").process
     assert renter.launch(10, ClientToken=token) == ids  # the same request is still the same launch
     renter.wait("running", ids, 60)
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
@@ -163,6 +154,22 @@ def test_crash_in_the_middle_of_launching_ten(renter: Renter) -> None:
     mine = renter.ec2.describe_instances(Filters=[{"Name": "client-token", "Values": [token]}])
     assert sum(len(r["Instances"]) for r in mine["Reservations"]) == 10
     renter.terminate(*ids)
+
+
+def _kill_incus() -> None:
+    """Kill the daemon; what supervises it (systemd, or Undercast's own) starts it again.
+
+    Its helpers and the monitors that hold the machines share its file: the daemon's first argument is a flag.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if Path(words[0].decode(errors="replace")).name == "incusd" and words[1][:1] == b"-":
+            os.kill(int(process.name), signal.SIGKILL)
+            return
+    pytest.fail("no Incus daemon runs")
 
 
 def _states(renter: Renter, ids: list[str]) -> set[str]:

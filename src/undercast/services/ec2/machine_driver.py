@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from undercast.machines.errors import MachineError, NoCapacity, NotFound, Unavailable
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LAUNCHES_AT_ONCE = 4
-_ATTEMPTS = 3
+# How long a machine may fail to come up: an Incus that was killed in the middle is busy with itself first.
+_PATIENCE_S = 30.0
 _SETTLE_S = 0.3  # a machine that restarts itself is down for a moment only
 _STOP_LIMIT_S = 30.0
 
@@ -51,7 +53,7 @@ class MachineDriver:
         self._machines = ec2.cloud.machines
         self._storage = storage
         self._launching = asyncio.Semaphore(_LAUNCHES_AT_ONCE)
-        self._failures: dict[Key, int] = {}
+        self._failing_since: dict[Key, float] = {}
         self.suspects: set[str] = set()  # machines that were seen to stop, unasked as far as is known
 
     async def drive(self, key: Key) -> None:
@@ -79,12 +81,12 @@ class MachineDriver:
         except (Unavailable, asyncio.CancelledError):
             raise
         except MachineError as error:
-            self._failures[key] = self._failures.get(key, 0) + 1
-            if self._failures[key] < _ATTEMPTS and not isinstance(error, NoCapacity):
+            since = self._failing_since.setdefault(key, time.monotonic())
+            if time.monotonic() - since < _PATIENCE_S and not isinstance(error, NoCapacity):
                 raise
             log.error("instance %s does not come up: %s", key.id, error)
             await asyncio.to_thread(self._give_up, key, error)
-        self._failures.pop(key, None)
+        self._failing_since.pop(key, None)
 
     async def _start(self, key: Key, record: Record) -> None:
         if record.get("_Made"):
