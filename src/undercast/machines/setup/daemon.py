@@ -81,13 +81,19 @@ def ensure_running(timeout_s: float = 60.0) -> None:
     _wait(responds, timeout_s, f"Incus did not answer within {timeout_s:.0f} s; see {LOGS}/incusd.log")
 
 
-def stop(timeout_s: float = 30.0) -> None:
-    """Stop the daemon and lxcfs where our supervisor runs them; a daemon of systemd's is left alone."""
-    pid = supervised()
-    if not pid:
-        return
-    os.kill(pid, signal.SIGTERM)
+def stop(timeout_s: float = 90.0) -> None:
+    """Shut down the daemon with all machines, where we started it by hand; nothing stays mounted.
+
+    A daemon of systemd's, or one somebody else started, is left alone.
+    """
+    if not supervised():
+        if not (RUN / "by-hand").exists() or not responds():
+            return
+        _start_supervisor()
+        _wait(lambda: supervised() != 0, 10, "The supervisor of Incus did not start")
+    os.kill(supervised(), signal.SIGPWR)
     _wait(lambda: not supervised(), timeout_s, "The supervisor of Incus did not stop")
+    (RUN / "by-hand").unlink(missing_ok=True)
 
 
 def _start_supervisor() -> None:

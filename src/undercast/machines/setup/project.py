@@ -152,9 +152,13 @@ async def sweep_projects(incus: Incus) -> list[str]:
         for name, ours in (await our_projects(incus)).items()
         if name != USUAL_PROJECT and not ours.data.exists()
     ]
+    removed: list[str] = []
     for ours in gone:
-        await remove_project(incus, ours)
-    return [ours.project for ours in gone]
+        # One that resists must not keep the server from starting; the next start tries again.
+        with contextlib.suppress(MachineError):
+            await remove_project(incus, ours)
+            removed.append(ours.project)
+    return removed
 
 
 async def remove_pool(incus: Incus) -> None:

@@ -1,7 +1,8 @@
 """A supervisor for Incus where no systemd runs: starts lxcfs and incusd, restarts them when they die.
 
 Run as `python -m undercast.machines.setup.supervisor`. It adopts daemons that run already, so it can itself
-be killed and started again. SIGTERM stops the daemons; instances keep running.
+be killed and started again. SIGTERM stops the daemons, instances keep running; SIGPWR shuts down the instances
+as well and unmounts everything, as incusd itself has it.
 """
 
 from __future__ import annotations
@@ -94,15 +95,15 @@ def main() -> None:
         sys.exit("another supervisor runs")
     SUPERVISOR_PID.write_text(str(os.getpid()))
     wake, poke = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    stopping = False
+    stopping = 0
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal stopping
-        stopping = True
+        stopping = number
         os.write(poke, b"x")
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPWR):
+        signal.signal(number, stop)
     kept = daemons()
     while not stopping:
         for daemon in kept:
@@ -119,20 +120,32 @@ def main() -> None:
         if dead and not stopping:
             # Long enough for machines that go down with the daemon to be down, so that it starts them again.
             time.sleep(min(0.3 * 2 ** max(daemon.failures - 1 for daemon in dead), 2.0))
+    power_off = stopping == signal.SIGPWR
     for daemon in reversed(kept):
-        _end(daemon)
+        _end(daemon, signal.SIGPWR if power_off and daemon.name == "incusd" else signal.SIGTERM)
+    if power_off:
+        _unmount_all(kept)
     SUPERVISOR_PID.unlink(missing_ok=True)
 
 
-def _end(daemon: Daemon) -> None:
+def _end(daemon: Daemon, number: signal.Signals) -> None:
     if not daemon.pid:
         return
-    os.kill(daemon.pid, signal.SIGTERM)
+    os.kill(daemon.pid, number)
     poll = select.poll()
     poll.register(daemon.pidfd, select.POLLIN)
-    if not poll.poll(15_000):
+    if not poll.poll(60_000 if number == signal.SIGPWR else 15_000):
         os.kill(daemon.pid, signal.SIGKILL)
     _say(f"stopped {daemon.name} {daemon.pid}")
+
+
+def _unmount_all(kept: list[Daemon]) -> None:
+    """What incusd and lxcfs mounted on the host and have left, the innermost first."""
+    folders = [str(INCUS_DIR)] + [str(LXCFS_DIR)] * any(daemon.name == "lxcfs" for daemon in kept)
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for point in reversed(points):
+        if any(point == folder or point.startswith(f"{folder}/") for folder in folders):
+            subprocess.run(["umount", "-l", point], stdin=subprocess.DEVNULL, timeout=20, check=False)
 
 
 def _prepare_lxcfs() -> None:
