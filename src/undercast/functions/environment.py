@@ -77,7 +77,9 @@ class Environment:
         self._extensions = Extensions(spec, self._extensions_changed)
         self._exchange: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._startup = Startup(self._journal, restored=snapshot is not None)
+        self._startup = Startup(
+            self._journal, restored=snapshot is not None, ahead=initialization_type != "on-demand"
+        )
         self._runtime_ready = False
         self._runtime_idle = False
         self._keys: ContainerKeys | None = None

@@ -8,13 +8,15 @@ from undercast.functions.failures import Failure
 from undercast.functions.journal import Journal
 
 INIT_LIMIT_S = 10.0
+AHEAD_LIMIT_S = 130.0  # or the function's own time limit, when that is longer
 
 
 class Startup:
     """Phases: "init"; "restore" from a snapshot; "invoke", the init phase repeated inside an invocation."""
 
-    def __init__(self, journal: Journal, restored: bool) -> None:
+    def __init__(self, journal: Journal, restored: bool, ahead: bool) -> None:
         self._journal = journal
+        self._ahead = ahead  # nobody waits for it: provisioned concurrency, or SnapStart's snapshot
         self._begun = 0.0
         self._noted = False
         self.phase = "restore" if restored else "init"
@@ -29,7 +31,11 @@ class Startup:
 
     def limit_s(self, function_s: int) -> float:
         """How long it may take, for a function with this time limit."""
-        return float(function_s) if self.phase == "invoke" else INIT_LIMIT_S
+        if self.phase == "invoke":
+            return float(function_s)
+        if self.phase == "init" and self._ahead:
+            return max(AHEAD_LIMIT_S, float(function_s))
+        return INIT_LIMIT_S
 
     def announce(self, statement: str | None) -> None:
         """Say that it begins, and what is to be known about the runtime."""
