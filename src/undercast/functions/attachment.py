@@ -16,6 +16,8 @@ from undercast.functions.spec import Exit
 
 _SLICE_S, _SLICE_BYTES = 0.1, 1024 * 1024  # how fast an environment may write to its log
 
+_SHOW_S = 1.0  # how long a printed line may wait for others before it is in the log
+
 
 class Owner(StreamEvents, Protocol):
     """The environment a sandbox belongs to."""
@@ -44,6 +46,7 @@ class Attachment:
         self._owner = owner
         self._ground = ground
         self._output = output
+        self._showing = False
         self._attached = True
         self._budget = _SLICE_BYTES
         loop = ground.loop
@@ -106,10 +109,19 @@ class Attachment:
         if not count:  # nobody can write to it any more
             self._ground.loop.remove_reader(self.sandbox.stdout)
             return
+        if not self._showing:
+            self._showing = True
+            self._ground.loop.call_later(_SHOW_S, self._show)
         self._budget -= count
         if self._budget < 0:  # a flood: its writer waits for the next slice of time
             self._ground.loop.remove_reader(self.sandbox.stdout)
             self._ground.loop.call_later(_SLICE_S, self._print_on)
+
+    def _show(self) -> None:
+        """Whoever follows the log of a long invocation sees it grow."""
+        self._showing = False
+        if self._attached:
+            self._output.flush()
 
     def _print_on(self) -> None:
         self._budget = _SLICE_BYTES
