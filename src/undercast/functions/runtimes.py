@@ -22,6 +22,11 @@ from undercast.functions.spec import Runtime, SandboxError
 PYTHONS = tuple(f"python3.{minor}" for minor in range(8, 15))
 NODES = ("nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x")
 PROVIDED = ("provided.al2", "provided.al2023")
+# What bin/index.mjs of aws-lambda-ric does, without its line in the function's log.
+_RUN_NODE = (
+    'import { run } from "file:///var/runtime/node_modules/aws-lambda-ric/dist/index.mjs";'
+    " await run(process.cwd(), process.argv[1]);"
+)
 _VERSION_TIMEOUT_S = 10
 _ASK = "import sys; print('%d.%d.%d' % sys.version_info[:3]); print(sys.base_prefix)"
 
@@ -80,7 +85,7 @@ async def _output(*argv: str) -> str:
 class Runtimes:
     """The runtimes of this machine.
 
-    Found at once; what takes time is asked when a runtime is first prepared.
+    Pythons are found at once; what takes time is asked later, at the latest when a runtime is first prepared.
     """
 
     def __init__(self, cache: Path, *, fallback: bool = True) -> None:
@@ -88,14 +93,12 @@ class Runtimes:
         self._fallback = fallback
         self._prepared: dict[str, tuple[Runtime, Path | None]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self.found: dict[str, Runtime] = {}
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Looks again at what is installed."""
-        self._prepared.clear()
-        self.found = {runtime.name: runtime for runtime in (*self._pythons(), *self._nodes())}
+        self.found: dict[str, Runtime] = {runtime.name: runtime for runtime in self._pythons()}
         self.found.update({name: Runtime(name, None) for name in PROVIDED})
+
+    def find_nodes(self) -> None:
+        """Looks for Node.js, which takes a moment: it has to be asked for its version."""
+        self.found.update({runtime.name: runtime for runtime in self._nodes()})
 
     def get(self, name: str) -> Runtime:
         """Raises SandboxError for a runtime that cannot run here, saying why."""
@@ -130,7 +133,7 @@ class Runtimes:
         else:
             version = (await _output(interpreter, "--version")).strip().lstrip("v")
             client = await clients.for_node(self._cache, version)
-            argv = (interpreter, "/var/runtime/node_modules/aws-lambda-ric/bin/index.mjs")
+            argv = (interpreter, "--input-type=module", "-e", _RUN_NODE)
             full = replace(runtime, version=version, argv=argv)
         self.found[runtime.name] = full
         return full, client
@@ -181,7 +184,7 @@ class Runtimes:
 
 
 def _node_major(node: str) -> int | None:
-    """Major version of a node, from its header file or by asking it."""
+    """Major version of a node, as it says."""
     try:
         done = subprocess.run(
             [node, "--version"],
