@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from pyroute2 import IPRoute
 
 from undercast.network.hosts_file import HostsFile
+from undercast.network.libnftables import Nftables
 from undercast.network.model import (
     Acl,
     AclEntry,
@@ -189,6 +190,42 @@ class Instance(Namespace):
             self.id, "0" * 12, f"i-{self.vif}", self.vif, self.mac, (address,), subnet, groups,
             {address: A(public)} if public else {},
         )  # fmt: skip
+
+
+class Function(Namespace):
+    """A namespace on a cable as function environments have, masqueraded by their own table."""
+
+    ADDRESS = "198.19.0.6"
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__()
+        lab.host.run(self._plug)
+        self.run(self._configure)
+
+    def _plug(self) -> None:
+        with IPRoute() as ip:
+            peer = {"ifname": "eth0", "net_ns_fd": self.descriptor}
+            ip.link("add", ifname="ufabcdef1", kind="veth", peer=peer)
+            index = socket.if_nametoindex("ufabcdef1")
+            ip.addr("add", index=index, address="169.254.76.1", prefixlen=32)
+            ip.link("set", index=index, state="up")
+            ip.route("add", dst=f"{self.ADDRESS}/32", oif=index, scope=253)
+        Path("/proc/sys/net/ipv4/conf/ufabcdef1/forwarding").write_text("1")
+        tables = Nftables()
+        tables.run(
+            "table inet undercast_functions_abcdef {\n"
+            "chain postrouting { type nat hook postrouting priority srcnat; policy accept;\n"
+            'ip saddr 198.19.0.0/16 oifname != "ufabcdef*" masquerade\n}\n}'
+        )
+        tables.close()
+
+    def _configure(self) -> None:
+        with IPRoute() as ip:
+            index = socket.if_nametoindex("eth0")
+            ip.link("set", index=index, state="up")
+            ip.addr("add", index=index, address=self.ADDRESS, prefixlen=32)
+            ip.route("add", dst="169.254.76.1/32", oif=index, scope=253)
+            ip.route("add", dst="0.0.0.0/0", gateway="169.254.76.1", oif=index)
 
 
 class Lab:

@@ -14,6 +14,7 @@ from machines.lab import (
     HOST_ADDRESS,
     WORLD_ADDRESS,
     A,
+    Function,
     Instance,
     Lab,
     N,
@@ -183,6 +184,22 @@ def test_ways_out(lab: Lab, four: list[Instance]) -> None:
     assert not lab.world.reaches(one.address, 22)
     assert not lab.world.reaches(PUBLIC[1], 22)
     world.close()
+
+
+def test_functions_come_as_anybody(lab: Lab, four: list[Instance]) -> None:
+    one = four[0]
+    interfaces = [one.interface("subnet-a", "sg-1", public=PUBLIC[1])]
+    function = Function(lab)
+    try:
+        lab.apply(desired(interfaces, [group("sg-1", tcp(22), tcp(80, cidr="127.0.0.1/32"))], [NEAR]))
+        callers(one.ssh)
+        assert function.reaches(PUBLIC[1], 22)
+        assert callers(one.ssh) == ["198.18.0.1"]
+        assert not function.reaches(PUBLIC[1], 80)  # a function is not this machine
+        assert not function.reaches(one.address, 22)
+        assert not one.reaches(function.ADDRESS, 9)
+    finally:
+        function.close()
 
 
 def test_network_acls_are_stateless(lab: Lab, four: list[Instance]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from machines.lab import WORLD_ADDRESS, A, Instance, Lab, desired, group, made, subnet, tcp
 from support import wait_until
 from undercast.network import resolver
-from undercast.network.filter import CONNECTIONS
+from undercast.network.base_chains import CONNECTIONS
 from undercast.network.libnftables import FilterError, Nftables
 from undercast.network.metadata_model import (
     InterfaceMetadata,

@@ -9,8 +9,9 @@ import struct
 import pytest
 
 from undercast.network import metadata_tree
+from undercast.network.base_chains import Host
 from undercast.network.conntrack import Stale, stale
-from undercast.network.filter import Host, render
+from undercast.network.filter import render
 from undercast.network.links import up_links
 from undercast.network.metadata import Tokens
 from undercast.network.metadata_model import InterfaceMetadata, MachineMetadata

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from undercast.network import conntrack, other_firewalls
-from undercast.network.filter import Host, render
+from undercast.network.base_chains import Host
+from undercast.network.filter import render
 from undercast.network.hosts_file import HostsFile
 from undercast.network.libnftables import FilterError, Nftables
 from undercast.network.links import LinkWatcher
