@@ -298,3 +298,10 @@ def test_metrics(fn: Lambda) -> None:
     wait_until(lambda: total("Invocations") == 3 and total("Throttles") == 1, 15, "the metrics")
     assert total("Errors") == 1
     assert total("Duration") > 0
+
+
+def test_the_log_grows_while_the_function_runs(fn: Lambda) -> None:
+    name = fn.create("import time\ndef handler(event, context):\n    print('early')\n    time.sleep(9)\n")
+    fn.send(name, {})
+    lines = wait_until(lambda: "early" in (found := fn.logs(name)) and found, 7, "the line")
+    assert not any(line.startswith("END") for line in lines)
