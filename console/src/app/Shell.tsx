@@ -1,9 +1,10 @@
-import { AppLayout, Box, SideNavigation, Spinner, TopNavigation } from "@cloudscape-design/components";
+import { AppLayout, Box, SideNavigation, type SideNavigationProps, Spinner, TopNavigation } from "@cloudscape-design/components";
 import { Suspense, useState } from "react";
 import { Navigate, Route, Routes, useLocation, useNavigate } from "react-router-dom";
 import { useSession } from "../aws/session";
 import { Flashes } from "../shared/flash";
 import { Home } from "./Home";
+import { PageErrors } from "./PageErrors";
 import { regionName, REGIONS } from "./regions";
 import { SERVICES } from "./services";
 import { chooseTheme, storedTheme } from "./theme";
@@ -78,7 +79,7 @@ export function Shell() {
           service && (
             <SideNavigation
               header={{ text: service.name, href: `/console${service.path}` }}
-              activeHref={`/console${pathname}`}
+              activeHref={activeLink(service.navigation, `/console${pathname}`)}
               items={service.navigation}
               onFollow={go}
             />
@@ -88,17 +89,25 @@ export function Shell() {
         notifications={<Flashes />}
         content={
           <Suspense fallback={<Box textAlign="center" padding="xxl"><Spinner size="large" /></Box>}>
-            {/* A page of another region or account starts afresh. */}
-            <Routes key={`${session.account}/${session.region}`}>
-              <Route path="/" element={<Home />} />
-              {SERVICES.map((one) => (
-                <Route key={one.path} path={`${one.path}/*`} element={<one.Pages />} />
-              ))}
-              <Route path="*" element={<Navigate to="/" replace />} />
-            </Routes>
+            <PageErrors key={pathname}>
+              {/* A page of another region or account starts afresh. */}
+              <Routes key={`${session.account}/${session.region}`}>
+                <Route path="/" element={<Home />} />
+                {SERVICES.map((one) => (
+                  <Route key={one.path} path={`${one.path}/*`} element={<one.Pages />} />
+                ))}
+                <Route path="*" element={<Navigate to="/" replace />} />
+              </Routes>
+            </PageErrors>
           </Suspense>
         }
       />
     </>
   );
+}
+
+/** The link of the navigation that a page belongs to: its own, or that of the list it was opened from. */
+function activeLink(items: SideNavigationProps.Item[], page: string): string {
+  const links = items.flatMap((item) => ("items" in item ? item.items : item)).flatMap((item) => ("href" in item && item.href ? [item.href] : []));
+  return links.find((href) => page === href || page.startsWith(`${href}/`)) ?? page;
 }

@@ -58,7 +58,7 @@ export function MetricChart({ title, series, minutes, unit }: Props) {
   const lines: MixedLineBarChartProps.LineDataSeries<Date>[] = (data?.results ?? []).map((one) => ({
     type: "line",
     title: one.Label ?? "",
-    data: (one.Timestamps ?? []).map((x, index) => ({ x, y: one.Values?.[index] ?? 0 })),
+    data: drawn((one.Timestamps ?? []).map((x, index) => ({ x, y: one.Values?.[index] ?? 0 })), period * 1000),
     valueFormatter: (value) => `${value.toLocaleString(undefined, { maximumFractionDigits: 2 })}${unit ? ` ${unit}` : ""}`,
   }));
 
@@ -76,8 +76,29 @@ export function MetricChart({ title, series, minutes, unit }: Props) {
         errorText={live.error?.message}
         empty={<Box color="text-body-secondary">No data in this time</Box>}
         ariaLabel={title}
-        i18nStrings={{ chartAriaRoleDescription: "line chart", xAxisAriaRoleDescription: "x axis", yAxisAriaRoleDescription: "y axis" }}
+        i18nStrings={{ xTickFormatter: minutes > 1440 ? day : clock, chartAriaRoleDescription: "line chart", xAxisAriaRoleDescription: "x axis", yAxisAriaRoleDescription: "y axis" }}
       />
     </Container>
   );
+}
+
+interface Point {
+  x: Date;
+  y: number;
+}
+
+/** Each value lasts its period: so one alone is seen too, and a time without data does not look like one with. */
+function drawn(points: Point[], periodMs: number): Point[] {
+  return points.flatMap((point, index) => {
+    const next = points[index + 1];
+    return next && next.x.getTime() - point.x.getTime() <= periodMs ? [point] : [point, { x: new Date(point.x.getTime() + periodMs), y: point.y }];
+  });
+}
+
+function clock(time: Date): string {
+  return time.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+}
+
+function day(time: Date): string {
+  return time.toLocaleDateString(undefined, { month: "short", day: "numeric" });
 }

@@ -101,7 +101,6 @@ export function ResourceTable<T>(props: Props<T>) {
         trackBy={id}
         loading={live.loading}
         loadingText={`Loading ${noun}s`}
-        resizableColumns
         wrapLines={preferences.wrapLines}
         stripedRows={preferences.stripedRows}
         selectionType={selection}

@@ -11,7 +11,11 @@ export function Details({ items, columns = 3 }: { items: [string, ReactNode][]; 
 /** A text with a button that copies it. */
 export function Copyable({ text }: { text: string | undefined }) {
   if (!text) return <>–</>;
-  return <CopyToClipboard variant="inline" textToCopy={text} copySuccessText="Copied" copyErrorText="Could not copy" copyButtonAriaLabel={`Copy ${text}`} />;
+  return (
+    <Box variant="span">
+      <CopyToClipboard variant="inline" textToCopy={text} copySuccessText="Copied" copyErrorText="Could not copy" copyButtonAriaLabel={`Copy ${text}`} />
+    </Box>
+  );
 }
 
 /** A link within the console. */
@@ -56,7 +60,7 @@ export function when(time: Date | string | number | undefined): string {
 /** Bytes as people read them. */
 export function bytes(count: number | undefined): string {
   if (count === undefined) return "–";
-  const units = ["byte", "kB", "MB", "GB", "TB"];
+  const units = [count === 1 ? "byte" : "bytes", "kB", "MB", "GB", "TB"];
   const power = count < 1 ? 0 : Math.min(Math.floor(Math.log10(count) / 3), units.length - 1);
   return `${(count / 1000 ** power).toLocaleString(undefined, { maximumFractionDigits: 1 })} ${units[power]}`;
 }

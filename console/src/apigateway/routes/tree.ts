@@ -11,7 +11,7 @@ export interface Node {
 /** The routes as the AWS console shows them: segments of the paths, with the methods as leaves. */
 export function routeTree(routes: Route[]): Node[] {
   const top: Node[] = [];
-  for (const route of [...routes].sort((a, b) => a.RouteKey!.localeCompare(b.RouteKey!))) {
+  for (const route of [...routes].sort((a, b) => sortKey(a).localeCompare(sortKey(b)))) {
     const [method, path] = route.RouteKey!.split(" ");
     const leaf: Node = { id: route.RouteId!, text: method, route, children: [] };
     if (!path) {
@@ -29,4 +29,10 @@ export function routeTree(routes: Route[]): Node[] {
     level.push(leaf);
   }
   return top;
+}
+
+/** The path, then the method; $default comes first. */
+function sortKey(route: Route): string {
+  const [method, path] = route.RouteKey!.split(" ");
+  return path ? `${path} ${method}` : "";
 }
