@@ -163,6 +163,21 @@ def test_events_are_accepted_quickly(fn: Lambda) -> None:
     assert time.monotonic() - began < 8
 
 
+def test_a_loop_of_destinations_ends(fn: Lambda) -> None:
+    ping, pong = (fn.create("def handler(event, context):\n    print('RUN', 1)\n") for _ in range(2))
+    for one, other in ((ping, pong), (pong, ping)):
+        fn.client.put_function_event_invoke_config(
+            FunctionName=one, DestinationConfig={"OnSuccess": {"Destination": fn.arn(other)}}
+        )
+    last = fn.create("def handler(event, context):\n    print('RUN', 1)\n")
+    fn.send(ping, {})
+    wait_until(lambda: len(runs(fn, pong)) >= 16, 20, "sixteen rounds")
+    for _ in range(5):  # whoever comes after the loop would have been overtaken by its next rounds
+        fn.send(last, {})
+    wait_until(lambda: len(runs(fn, last)) == 5, 10, "later events")
+    assert (len(runs(fn, ping)), len(runs(fn, pong))) == (17, 16)
+
+
 def test_a_deleted_function_takes_its_events_along(fn: Lambda) -> None:
     name = fn.create(_FAILING)
     fn.send(name, {})

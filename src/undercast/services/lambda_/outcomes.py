@@ -16,6 +16,10 @@ from undercast.services.lambda_.names import LATEST
 
 log = logging.getLogger(__name__)
 
+_LOOP = (
+    16  # runs in one chain of events: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+)
+
 
 def follow_ups(
     core: Core, event: Event, function: Function, condition: str, last: dict[str, Any] | None
@@ -35,21 +39,30 @@ def follow_ups(
             payload=event.payload or b"{}",
             response=last,
         )
-        messages.append(_message(core, arn, record, None))
+        messages.append(_message(core, event, arn, record, None))
     if not success and function.exists(event.qualifier):
         dead = function.version(event.qualifier).config.get("DeadLetterConfig")
         if dead:
             context = destinations.dead_letter_context(event.request_id, _error_message(condition, last))
-            messages.append(_message(core, dead["TargetArn"], event.payload, context))
+            messages.append(_message(core, event, dead["TargetArn"], event.payload, context))
     return [message for message in messages if message is not None]
 
 
-def _message(core: Core, arn: str, body: bytes, context: str | None) -> dict[str, Any] | None:
+def _message(core: Core, event: Event, arn: str, body: bytes, context: str | None) -> dict[str, Any] | None:
     target = destinations.parse_function(arn)
-    if target is None or target.key not in core.directory.functions:
+    function = core.directory.functions.get(target.key) if target is not None else None
+    if target is None or function is None:
         log.warning("the destination %s is gone; its record is lost", arn)
         return None
-    return new_message(target, body, request_id=str(uuid.uuid4()), client_context=context)
+    # Each event knows how often which function ran in the chain of events that led to it.
+    lineage = dict(event.attributes.get("lineage") or {})
+    rounds = lineage[target.arn] = lineage.get(target.arn, 0) + 1
+    if rounds > _LOOP and function.recursive_loop == "Terminate":
+        log.warning("%s was invoked %d times in a loop of destinations; the loop ends here", arn, _LOOP)
+        return None
+    message = new_message(target, body, request_id=str(uuid.uuid4()), client_context=context)
+    message["attributes"]["lineage"] = lineage
+    return message
 
 
 def _error_message(condition: str, last: dict[str, Any] | None) -> str:
