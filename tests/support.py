@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import boto3
 import pytest
 import requests
-from botocore.auth import SigV4Auth
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -180,6 +181,14 @@ class Server(Account):
         assert answer.status_code == 201, answer.text
         told = answer.json()
         return Account(self.url, told["account"], told["access_key_id"], told["secret_access_key"])
+
+
+def terminal_url(account: Account, service: str = "ec2-instance-connect", **query: str) -> str:
+    """The presigned address of a terminal's WebSocket, as the console makes it."""
+    request = AWSRequest("GET", f"{account.url}/_undercast/terminal?{urlencode(query)}")
+    keys = Credentials(account.access_key_id, account.secret_access_key, account.session_token)
+    SigV4QueryAuth(keys, service, account.region, expires=60).add_auth(request)
+    return str(request.url).replace("http", "ws", 1)
 
 
 def run_server(data: Path, port: int = 0, timeout: float = 30.0, **settings: str) -> Server:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from undercast.network.network import Network
     from undercast.services.cloudwatch import MetricRecorder
     from undercast.services.ec2.service import Ec2
+    from undercast.services.ec2_instance_connect.terminal import Terminals
     from undercast.services.iam import Iam
     from undercast.services.lambda_ import LambdaInvoker
     from undercast.services.logs import LogWriter
@@ -37,6 +38,7 @@ class Cloud:
     network: Network
     iam: Iam
     ec2: Ec2
+    terminals: Terminals
     logs: LogWriter
     metrics: MetricRecorder
     lambda_invoker: LambdaInvoker

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import threading
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 STOP_S = 8.0  # services have this long to stop
 BACKLOG = 2048
+OPEN_FILES = 65_536  # where the system allows as many: connections, functions and their pipes are files
 EXIT_S = 14.0  # the whole process, from the signal on
 
 
@@ -41,6 +43,8 @@ def serve(settings: Settings, ready: Ready) -> None:
     """
     lock = running.Lock(settings.data)
     lock.take()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, OPEN_FILES), most))
     try:
         # Before anything else: a taken port is told at once. Who connects early waits to be accepted.
         with _listening(settings) as sock:

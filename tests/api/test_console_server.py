@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import http.client
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
-from support import Account, Server
+from support import Account, Server, terminal_url
 from undercast.gateway import addresses, signin
+from undercast.gateway.connection import HEADER_S, KEEP_ALIVE_S, Connection
 from undercast.gateway.console import Console
 from undercast.gateway.request import Request, Response
 
@@ -188,3 +197,108 @@ def test_pages_leave_the_server_compressed(server: Server) -> None:
         body = gzip.decompress(body)
     assert body.lower().startswith(b"<!doctype html>")
     connection.close()
+
+
+def told(url: str, **options: Any) -> tuple[int, str]:
+    """How a terminal is refused: with a close that a page can read."""
+    with connect(url, open_timeout=10, **options) as door, pytest.raises(ConnectionClosed) as caught:
+        door.recv(timeout=10)
+    assert caught.value.rcvd is not None
+    return caught.value.rcvd.code, caught.value.rcvd.reason
+
+
+def test_terminals_are_for_those_who_sign_and_for_this_origin(server: Server) -> None:
+    url = terminal_url(server, instance="i-0123456789abcdef0", user="ec2-user", cols="80", rows="24")
+    assert told(url, origin=server.url) == (1008, "Instance not found: i-0123456789abcdef0")
+    assert told(url.replace("user=ec2-user", "user=root"))[1].startswith("The request signature we")
+    assert told(url.partition("?")[0]) == (1008, "Missing Authentication Token")
+    other = terminal_url(server, service="ec2", instance="i-0123456789abcdef0", user="ec2-user")
+    assert told(other) == (1008, "The signature must be for ec2-instance-connect.")
+    bad = terminal_url(server, instance="i-0123456789abcdef0", user="-oProxyCommand=x")
+    assert told(bad) == (1008, "The instance OS user is not valid.")
+    assert told(terminal_url(server, instance="x", cols="wide"))[1].startswith("The query must be instance=")
+    for address, origin in ((url, "http://evil.example"), (url.replace("/terminal?", "/other?"), None)):
+        with pytest.raises(InvalidStatus) as caught:
+            connect(address, origin=origin, open_timeout=10)
+        assert caught.value.response.status_code == (404 if origin is None else 403)
+
+
+class Lines:
+    """A connection that sends what it is told to, however odd."""
+
+    def __init__(self, server: Server) -> None:
+        where = urlsplit(server.url)
+        self.socket = socket.create_connection((where.hostname, where.port), timeout=10)
+
+    def answer(self) -> bytes:
+        """All that comes until the server closes."""
+        said = b""
+        with contextlib.suppress(ConnectionResetError):
+            while piece := self.socket.recv(65536):
+                said += piece
+        return said
+
+
+def test_a_thousand_idle_connections_harm_nobody(server: Server) -> None:
+    with contextlib.ExitStack() as open_ones:
+        for number in range(1000):
+            idle = open_ones.enter_context(Lines(server).socket)
+            if number % 2:
+                idle.sendall(b"GET /_undercast/health HTTP/1.1\r\nHost: loc")
+        begin = time.monotonic()
+        assert requests.get(f"{server.url}/_undercast/health", timeout=10).status_code == 200
+        assert time.monotonic() - begin < 2
+        # More header than any request has is refused at once.
+        large = Lines(server)
+        open_ones.enter_context(large.socket)
+        with contextlib.suppress(ConnectionError):
+            large.socket.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000)
+        assert large.answer().startswith(b"HTTP/1.1 431 ")
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None:
+    """An application that is never asked."""
+
+
+async def half_a_header() -> None:
+    now = asyncio.get_running_loop().time()
+    config = Config(nothing, ws="none", log_config=None)
+    connection = Connection(config, ServerState(), limit=1)
+    transport = Transport()
+    connection.connection_made(transport)
+    connection.expire(now + KEEP_ALIVE_S - 1)
+    assert not transport.closing
+    connection.data_received(b"GET / HTTP/1.1\r\nHost:")
+    connection.expire(now + HEADER_S - 1)
+    assert not transport.closing
+    connection.data_received(b"x")  # another byte buys no time
+    connection.expire(now + HEADER_S + 1)
+    assert transport.closing
+    assert transport.written.startswith(b"HTTP/1.1 408 ")
+
+    second, refused = Connection(config, connection.server_state, limit=1), Transport()
+    second.connection_made(refused)
+    assert refused.closing
+    assert refused.written.startswith(b"HTTP/1.1 503 ")
+
+
+def test_half_a_header_ends_after_a_while() -> None:
+    """The clock of a connection, without waiting for it."""
+    asyncio.run(half_a_header())
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("192.0.2.1", 5), "sockname": ("192.0.2.2", 80)})
+        self.written, self.closing = b"", False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closing = True
+
+    def is_closing(self) -> bool:
+        return self.closing

@@ -15,6 +15,7 @@ from undercast.gateway.api import Api
 from undercast.gateway.auth import Authenticator, Refused, refusal
 from undercast.gateway.internal import Internal
 from undercast.gateway.request import Request, Response
+from undercast.gateway.terminal import TerminalDoor
 from undercast.services.base import Caller, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Gateway:
         self.authenticator = Authenticator(cloud.iam.credential, self._auth_on, settings.account)
         self._api = Api(cloud, self.authenticator)
         self._internal = Internal(cloud, self.authenticator)
+        self._terminals = TerminalDoor(cloud, self.authenticator)
         self._planes: list[Plane] = [
             plane for service in cloud.services.values() if (plane := getattr(service, "handle_http", None))
         ]
@@ -81,15 +83,19 @@ class Gateway:
         self._api.close()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await self._terminals.answer(_request(scope, "GET", b""), receive, send)
             return
         try:
             request = await _read(scope, receive)
         except _TooLarge:
             await _send_body(send, Response(413, [("content-type", "text/plain")], b"Request too large\n"))
             return
-        except (TimeoutError, ConnectionError):
-            return  # the client went silent or away: nobody is there to be answered
+        except TimeoutError:
+            await _send_body(send, Response(408, [("connection", "close")], b""))
+            return
+        except ConnectionError:
+            return  # the client is away: nobody is there to be answered
         response = await self._respond(request)
         if isinstance(response.body, bytes):
             await _send_body(send, response)
@@ -141,19 +147,24 @@ class Gateway:
 
 
 async def _read(scope: MutableMapping[str, Any], receive: Receive) -> Request:
-    header_list = [(name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"]]
-    headers: dict[str, str] = {}
-    for name, text in header_list:
-        headers[name] = f"{headers[name]},{text}" if name in headers else text
-    message = await receive()
+    async with asyncio.timeout(BODY_TIMEOUT_S):
+        message = await receive()
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
         body = await _read_rest(body, receive)
     elif message["type"] == "http.disconnect":
         raise ConnectionError
+    return _request(scope, scope["method"], body)
+
+
+def _request(scope: MutableMapping[str, Any], method: str, body: bytes) -> Request:
+    header_list = [(name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"]]
+    headers: dict[str, str] = {}
+    for name, text in header_list:
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
     client = scope.get("client")
     return Request(
-        scope["method"],
+        method,
         scope["raw_path"].decode("latin-1"),
         scope["query_string"].decode("latin-1"),
         headers,

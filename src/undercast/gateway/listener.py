@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import logging
+import resource
 import socket
 import time
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from undercast.gateway.connection import KEEP_ALIVE_S, Connection
+from undercast.gateway.terminal import MAX_FRAME
 
 log = logging.getLogger(__name__)
 
-KEEP_ALIVE_S = 75  # longer than SDKs keep idle connections in their pools
+MAX_CONNECTIONS = 8192  # fewer where the process may not open so many files
 GRACE_S = 3.0  # for requests under way when the server stops
 
 
@@ -25,30 +28,38 @@ class Listener:
     def __init__(self, app: Any) -> None:
         self._config = uvicorn.Config(
             app,
-            http=HttpToolsProtocol,
-            ws="none",
+            http=Connection,
+            ws="none",  # imported with the first one
+            ws_max_size=MAX_FRAME,
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
-            h11_max_incomplete_event_size=64 * 1024,
         )
         self._config.load()
+        # Half of the files for connections; functions, the database and the log need some too.
+        self._limit = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
         self._ticking: asyncio.TimerHandle | None = None
 
     def connection(self) -> asyncio.Protocol:
         """A protocol for one accepted connection: for sockets that others accept on."""
-        return HttpToolsProtocol(config=self._config, server_state=self._state, app_state={})
+        return Connection(self._config, self._state, self._limit)
 
     def start(self) -> None:
-        """Begin to keep the Date header right. Called on the loop, before the first connection."""
+        """Begin to keep the Date header and the connections' limits. Called on the loop, before the first."""
         date = email.utils.formatdate(time.time(), usegmt=True).encode()
         self._state.default_headers = [(b"date", date)]
-        self._ticking = asyncio.get_running_loop().call_later(1.0, self.start)
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._state.connections):
+            if isinstance(connection, Connection):
+                connection.expire(now)
+        self._ticking = loop.call_later(1.0, self.start)
 
     async def listen(self, host: str, port: int) -> int:
         """Listen on an address; returns the port, a free one for 0. Raises OSError when it is taken."""

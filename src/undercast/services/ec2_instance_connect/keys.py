@@ -45,11 +45,18 @@ class Keys:
         self._removals: set[asyncio.Task[None]] = set()
 
     async def send_ssh_public_key(self, call: Call, params: Params) -> Result:
-        instance_id, user = params["InstanceId"], params["InstanceOSUser"]
+        instance_id, user, key = params["InstanceId"], params["InstanceOSUser"], params["SSHPublicKey"]
+        await self.send(call.account, call.region, instance_id, user, key, params.get("AvailabilityZone"))
+        return {"RequestId": call.request_id, "Success": True}
+
+    async def send(
+        self, account: str, region: str, instance_id: str, user: str, public_key: str, zone: str | None = None
+    ) -> None:
+        """Let the key in as `user` for a minute. Raises AWS's errors, and changes nothing then."""
         if not _USER.fullmatch(user):
             raise AwsError("InvalidArgsException", "The instance OS user is not valid.")
         ids.check("instance", instance_id)
-        record = self._cloud.ec2.estate.get(call.account, call.region, "instance", instance_id)
+        record = self._cloud.ec2.estate.get(account, region, "instance", instance_id)
         if record is None:
             raise AwsError("EC2InstanceNotFoundException", f"Instance not found: {instance_id}", 404)
         if states.name(record) != "running":
@@ -58,11 +65,10 @@ class Keys:
                 "Unable to connect because the instance is not in a valid state. Connecting requires the "
                 "instance to be running.",
             )
-        zone = params.get("AvailabilityZone")
         if zone and zone != record["Placement"]["AvailabilityZone"]:
             raise AwsError("InvalidArgsException", "The instance is not in the specified Availability Zone.")
         try:
-            line = ssh_keys.openssh(ssh_keys.read(params["SSHPublicKey"].encode()))
+            line = ssh_keys.openssh(ssh_keys.read(public_key.encode()))
         except ssh_keys.BadKey:
             raise AwsError("InvalidArgsException", "The provided public key is not valid.") from None
         self._sent.setdefault((instance_id, user), {})[line] = time.monotonic() + LIFE_S
@@ -73,7 +79,6 @@ class Keys:
         removal = asyncio.create_task(self._remove_later(instance_id, user))
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
-        return {"RequestId": call.request_id, "Success": True}
 
     async def _write(self, instance_id: str, user: str) -> None:
         now = time.monotonic()
