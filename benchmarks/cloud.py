@@ -31,7 +31,8 @@ _TRUST = (
 class BenchCloud:
     """A running server and its root key."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, told: dict[str, Any], data: Path) -> None:
+        self.data = data
         self.url: str = told["url"]
         self.host, self.port = "127.0.0.1", int(told["port"])
         self.key: str = told["access_key_id"]
@@ -93,7 +94,7 @@ def running_cloud() -> Iterator[BenchCloud]:
         subprocess.run(
             [*command, "up", "--detach", "--port", "0", *env_flags], check=True, timeout=60, **quiet
         )
-        yield BenchCloud(json.loads((data / "server.json").read_text()))
+        yield BenchCloud(json.loads((data / "server.json").read_text()), data)
     finally:
         subprocess.run([*command, "down", *env_flags], check=False, timeout=60, **quiet)
         shutil.rmtree(data, ignore_errors=True)

@@ -134,6 +134,8 @@ def test_a_hostile_root_file_system_leads_nowhere(lab: Lab, tmp_path: Path) -> N
         "sbin/init": b"#!/bin/sh\n",
         "home": None,
         "home/ada": None,
+        "etc/cloud": None,
+        "etc/cloud/cloud.cfg": b"",
         "home/ada/.ssh": str(outside),
     }
     source = tmp_path / "tree.tar"
@@ -159,6 +161,8 @@ def test_a_hostile_root_file_system_leads_nowhere(lab: Lab, tmp_path: Path) -> N
         assert firstboot.login(tree).name == "ada"
         assert tree.read("/home/ada/.ssh/authorized_keys").decode() == spec.ssh_authorized_keys[0]
         assert spec.nics[0].address in tree.read("/etc/hosts").decode()
+        assert b"Unmanaged=yes" in tree.read("/etc/systemd/network/00-undercast.network")
+        assert b"Ec2" in tree.read("/etc/cloud/cloud.cfg.d/99-undercast.cfg")
     assert not (outside / "hosts").exists()
     lab.run(lab.machines.delete(spec.name))
     for name in ("hostile", "harmless"):

@@ -13,6 +13,15 @@ from undercast.machines.spec import MachineFile, MachineSpec
 
 # Written last; says that the machine is complete.
 _DONE = "/var/lib/undercast/instance"
+_UNMANAGED = b"[Match]\nName=eth*\n\n[Link]\nUnmanaged=yes\n"
+_EC2 = b"""\
+datasource_list: [Ec2]
+datasource:
+  Ec2: {strict_id: false, metadata_urls: ["http://169.254.169.254:80"], max_wait: 20, timeout: 4}
+network: {config: disabled}
+ssh_deletekeys: false
+manage_etc_hosts: false
+"""
 RESOLVER = b"nameserver 169.254.169.253\noptions timeout:2 attempts:2\n"
 
 
@@ -33,7 +42,7 @@ def prepare(rootfs: Path, spec: MachineSpec) -> None:
         MachineError: the image's tree is not one a file can be written to.
     """
     with RootFs(rootfs) as tree:
-        files = _identity(spec)
+        files = _identity(spec) | _fit_in(tree)
         if spec.root_snapshot:
             # The tree comes from another machine: its host keys and its id are that machine's own.
             tree.remove("/etc/ssh", "ssh_host_")
@@ -51,6 +60,21 @@ def is_prepared(rootfs: Path, name: str) -> bool:
             return tree.read(_DONE) == name.encode()
     except OSError:
         return False
+
+
+def _fit_in(tree: RootFs) -> dict[str, MachineFile]:
+    """What an image of others needs: its network is configured already, its cloud is EC2.
+
+    Without the first, systemd-networkd would ask for DHCP and drop the address LXC has set. Without the second,
+    cloud-init looks for DMI, which a container has not, and finds no cloud.
+    """
+    if tree.exists("/usr/lib/undercast"):
+        return {}
+    files = {"/etc/systemd/network/00-undercast.network": MachineFile(_UNMANAGED)}
+    if tree.exists("/etc/cloud/cloud.cfg"):
+        files["/etc/cloud/cloud.cfg.d/99-undercast.cfg"] = MachineFile(_EC2)
+        files["/etc/cloud/ds-identify.cfg"] = MachineFile(b"policy: enabled\n")
+    return files
 
 
 def login(tree: RootFs) -> Login:

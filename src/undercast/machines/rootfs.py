@@ -113,6 +113,14 @@ class RootFs:
         finally:
             os.close(fd)
 
+    def exists(self, path: str) -> bool:
+        """Whether there is anything at `path`."""
+        try:
+            os.close(_open_in(self._root, path, os.O_PATH))
+        except OSError:
+            return False
+        return True
+
     def read(self, path: str, limit: int = 1 << 20) -> bytes:
         """The beginning of a regular file.
 

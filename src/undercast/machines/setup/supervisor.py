@@ -1,8 +1,8 @@
 """A supervisor for Incus where no systemd runs: starts lxcfs and incusd, restarts them when they die.
 
-Run as `python -m undercast.machines.setup.supervisor`. It adopts daemons that run already, so it can itself
-be killed and started again. SIGTERM stops the daemons, instances keep running; SIGPWR shuts down the instances
-as well and unmounts everything, as incusd itself has it.
+Run as `python -m undercast.machines.setup.supervisor`. It adopts daemons that run already, so that it can be
+killed and started again itself. SIGTERM stops the daemons, instances keep running; SIGPWR shuts down the
+instances as well and unmounts everything, as incusd itself has it.
 """
 
 from __future__ import annotations
