@@ -336,6 +336,10 @@ class Lab:
 
         self.host.run(default)
 
+    def second_address(self, address: str) -> None:
+        with IPRoute() as ip:
+            ip.addr("add", index=socket.if_nametoindex("eth0"), address=address, prefixlen=24)
+
     def plug(self, instance: Instance) -> None:
         with IPRoute() as ip:
             ip.link(

@@ -24,6 +24,7 @@ from machines.lab import (
     subnet,
     tcp,
 )
+from support import wait_until
 from undercast.network.model import Acl, AclEntry, Route, Rule, Via
 
 pytestmark = [
@@ -184,6 +185,15 @@ def test_ways_out(lab: Lab, four: list[Instance]) -> None:
     assert not lab.world.reaches(one.address, 22)
     assert not lab.world.reaches(PUBLIC[1], 22)
     world.close()
+
+
+def test_the_machine_moves_to_another_network(lab: Lab, four: list[Instance]) -> None:
+    one = four[0]
+    interfaces = [one.interface("subnet-a", "sg-1", public=PUBLIC[1])]
+    lab.apply(desired(interfaces, [group("sg-1", tcp(22, cidr="192.0.2.77/32"))], [NEAR]))
+    assert not lab.host.reaches(PUBLIC[1], 22)
+    lab.host.run(lab.second_address, "192.0.2.77")
+    wait_until(lambda: lab.host.reaches(PUBLIC[1], 22), 5, "the rules to follow the address")
 
 
 def test_functions_come_as_anybody(lab: Lab, four: list[Instance]) -> None:

@@ -12,7 +12,7 @@ from undercast.network import metadata_tree
 from undercast.network.base_chains import Host
 from undercast.network.conntrack import Stale, stale
 from undercast.network.filter import render
-from undercast.network.links import up_links
+from undercast.network.links import moves, up_links
 from undercast.network.metadata import Tokens
 from undercast.network.metadata_model import InterfaceMetadata, MachineMetadata
 from undercast.network.model import (
@@ -165,6 +165,10 @@ def test_links_that_come_up() -> None:
     data = message(16, 1, "uiabcdef1") + message(16, 0, "down") + message(17, 1, "deleted")
     assert up_links(data) == ["uiabcdef1"]
     assert up_links(data[:10]) == []
+    route = struct.pack("=IHHII", 28, 24, 0, 0, 0) + bytes(12)
+    assert not moves(data) and moves(data + route)
+    assert not moves(route[:17] + bytes([32]) + route[18:])
+    assert moves(struct.pack("=IHHII", 24, 20, 0, 0, 0) + bytes(8))
 
 
 def test_names_of_interfaces() -> None:

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_SETTLE_S = 0.5
 API_PORT = 4566
 NODE = ipaddress.IPv4Address("169.254.87.1")
 _RESERVED = tuple(Cidr(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"))
@@ -72,6 +73,7 @@ class Network:
         self._filter: Nftables | None = None
         self._host: Host | None = None
         self._watcher: LinkWatcher | None = None
+        self._moving: asyncio.TimerHandle | None = None
         self._metadata = MetadataService(lambda address: self.describe(address))
         self._resolver = Resolver(lambda address: self._by_address.get(address), settings.dns_suffix)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,7 +96,7 @@ class Network:
             async with self._turn:
                 if not await self._do(self._filter_stands):
                     await self._do(self._replace, Desired())
-            self._watcher = LinkWatcher(self._prefix, self._appeared)
+            self._watcher = LinkWatcher(self._prefix, self._appeared, self._moved)
             self._watcher.start()
         except (OSError, FilterError, NetworkError) as error:
             log.warning("no instance network: %s", error)
@@ -169,6 +171,8 @@ class Network:
         """Stop the services. The filter stays in force while there are instances, and goes with the last."""
         if self._watcher is not None:
             self._watcher.close()
+        if self._moving is not None:
+            self._moving.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -271,6 +275,25 @@ class Network:
         interfaces = [i for i in self._desired.interfaces if name in ("", i.vif)]
         if interfaces:
             task = asyncio.create_task(self._connect(interfaces))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _moved(self) -> None:
+        """This machine's own network changed: rules that speak of its addresses and uplinks follow soon."""
+        if self._moving is None:
+            self._moving = asyncio.get_running_loop().call_later(_SETTLE_S, self._follow)
+
+    def _follow(self) -> None:
+        async def follow() -> None:
+            async with self._turn:
+                try:
+                    await self._do(self._replace, self._desired)
+                except (FilterError, OSError) as error:
+                    log.warning("this machine's network changed, and the filter could not follow: %s", error)
+
+        self._moving = None
+        if self._routes is not None and self._in_force is not None:
+            task = asyncio.create_task(follow())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

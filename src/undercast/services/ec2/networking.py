@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from undercast.network.network import Network, NetworkError
-from undercast.services.ec2.desired_network import RELEVANT, Holder, picture
+from undercast.services.ec2.desired_network import RELEVANT, Holder, Picture, picture
 from undercast.services.ec2.estate import Mutation
 from undercast.services.ec2.hot_plug import HotPlug
 
@@ -135,10 +135,19 @@ class Networking:
                 self._settled.notify_all()
 
     async def _apply(self) -> None:
-        try:
-            now = await asyncio.to_thread(picture, self._ec2.estate, self._ec2.cloud.settings.host_id)
-        except (LookupError, ValueError, StopIteration, AssertionError) as error:
-            raise NetworkError(f"the records do not make a network: {error!r}") from error
+        now = await asyncio.to_thread(self._picture)
         self.holders = now.holders
         await self._network.apply(now.desired)
         self._hot_plug.poke()
+
+    def _picture(self) -> Picture:
+        estate, host_id = self._ec2.estate, self._ec2.cloud.settings.host_id
+        try:
+            return picture(estate, host_id)
+        except (LookupError, AssertionError, StopIteration):
+            log.debug("a change was being committed; once more, between changes")
+        try:
+            with estate.change("", ""):  # nobody else commits meanwhile
+                return picture(estate, host_id)
+        except (LookupError, ValueError, AssertionError, StopIteration) as error:
+            raise NetworkError(f"the records do not make a network: {error!r}") from error
