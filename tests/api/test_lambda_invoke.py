@@ -305,3 +305,11 @@ def test_the_log_grows_while_the_function_runs(fn: Lambda) -> None:
     fn.send(name, {})
     lines = wait_until(lambda: "early" in (found := fn.logs(name)) and found, 7, "the line")
     assert not any(line.startswith("END") for line in lines)
+
+
+def test_a_role_that_is_gone(fn: Lambda) -> None:
+    name = fn.create()
+    fn.account.client("iam").delete_role(RoleName="function")
+    answer = refused(fn.client.invoke, FunctionName=name)
+    assert (answer.code, answer.status) == ("AccessDeniedException", 403)
+    assert answer.message == "The role defined for the function cannot be assumed by Lambda."

@@ -39,7 +39,7 @@ class IamService(Service):
                 Users(store, credentials.reload),
                 AccessKeys(store, credentials.reload),
                 Groups(store),
-                Roles(store),
+                Roles(store, iam.forget_roles),
                 InstanceProfiles(store),
                 Policies(store),
                 *(HolderPolicies(store, kind) for kind in ("role", "user", "group")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import select
@@ -38,8 +39,9 @@ def described(role: IamEntity) -> Result:
 class Roles:
     """The operations on roles. https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html"""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, forget: Callable[[], None]) -> None:
         self._store = store
+        self._forget = forget  # what services remember of roles
 
     def create_role(self, call: Call, params: Params) -> Result:
         documents.parse(params["AssumeRolePolicyDocument"], trust=True)
@@ -145,6 +147,7 @@ class Roles:
             if role.inline:
                 raise AwsError("DeleteConflict", "Cannot delete entity, must delete policies first.", 409)
             session.delete(role)
+        self._forget()
         return {}
 
     def list_instance_profiles_for_role(self, call: Call, params: Params) -> Result:

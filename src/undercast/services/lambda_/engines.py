@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _CREDENTIALS_S = 12 * 3600  # longer than an environment lives
 
 
+class RoleUnusable(FunctionsUnavailable):
+    """The function's role is gone."""
+
+
 def make(cloud: Cloud) -> tuple[Engine, Sandboxes]:
     """The engine and the factory of its environments. Nothing is started yet."""
     settings = cloud.settings
@@ -28,9 +32,7 @@ def make(cloud: Cloud) -> tuple[Engine, Sandboxes]:
         try:
             found = cloud.iam.role_session(role_arn, function, _CREDENTIALS_S)
         except AwsError as error:
-            raise FunctionsUnavailable(
-                f"The role defined for the function cannot be assumed by Lambda: {error.message}"
-            ) from error
+            raise RoleUnusable("The role defined for the function cannot be assumed by Lambda.") from error
         return Credentials(found.access_key_id, found.secret, found.session_token or "", found.expires or 0.0)
 
     engine = Engine(

@@ -14,6 +14,7 @@ from undercast.functions.function import FunctionsUnavailable, Invocation, Strea
 from undercast.services.base import AwsError
 from undercast.services.lambda_ import errors, limits
 from undercast.services.lambda_.core import Core
+from undercast.services.lambda_.engines import RoleUnusable
 from undercast.services.lambda_.model import Function, Version
 from undercast.services.lambda_.slots import Slot
 
@@ -207,7 +208,9 @@ def _bad_content(message: str) -> AwsError:
 
 
 def unavailable(error: FunctionsUnavailable) -> AwsError:
-    """502 for a runtime this machine does not have (any more)."""
+    """502 for a runtime this machine does not have (any more), 403 for a role that is gone."""
+    if isinstance(error, RoleUnusable):
+        return AwsError("AccessDeniedException", str(error), 403)
     return AwsError("InvalidRuntimeException", str(error), 502, Type="Service")
 
 
