@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -62,7 +63,8 @@ async def _execute(incus: Incus, name: str, body: Mapping[str, Any], timeout_s: 
         for stream in ("0", "1", "2"):
             sockets.append(await incus.websocket(f"{path}/websocket", secret=secrets[stream]))
         control, stdin, stdout, stderr = sockets
-        await stdin.send_str("")
+        with contextlib.suppress(aiohttp.ClientConnectionResetError):  # the command has ended already
+            await stdin.send_str("")
         try:
             async with asyncio.timeout(timeout_s):
                 out, err = await asyncio.gather(_drain(stdout), _drain(stderr))
