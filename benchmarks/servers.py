@@ -1,7 +1,7 @@
 """Servers through the API: from RunInstances to a shell, beside Incus's own launch and a plain login.
 
-Floors, in the same round: Incus's REST API creating and starting a bare instance from the same image; `ssh ...
-true` to an instance that has long been running. Their sum is what a launch cannot be quicker than.
+Floors, in the same round: Incus's REST API creating and starting a bare instance from the same image; `ssh`
+to an instance that has long been running. Their sum is what a launch cannot be quicker than.
 """
 
 from __future__ import annotations

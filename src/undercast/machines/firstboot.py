@@ -65,8 +65,8 @@ def is_prepared(rootfs: Path, name: str) -> bool:
 def _fit_in(tree: RootFs) -> dict[str, MachineFile]:
     """What an image of others needs: its network is configured already, its cloud is EC2.
 
-    Without the first, systemd-networkd would ask for DHCP and drop the address LXC has set. Without the second,
-    cloud-init looks for DMI, which a container has not, and finds no cloud.
+    Without the first, systemd-networkd would ask for DHCP and drop the address LXC has set. Without the
+    second, cloud-init looks for DMI, which a container has not, and finds no cloud.
     """
     if tree.exists("/usr/lib/undercast"):
         return {}

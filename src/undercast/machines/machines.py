@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -93,7 +92,6 @@ class Machines:
             cpus=len(os.sched_getaffinity(0)),
             memory_mib=int(resources["memory"]["total"]) >> 20,
             architecture=environment["kernel_architecture"],
-            stateful_stop=shutil.which("criu") is not None,
         )
         return self._capability
 

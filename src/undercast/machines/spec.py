@@ -134,7 +134,6 @@ class Capability:
     cpus: int = 0
     memory_mib: int = 0
     architecture: str = ""
-    stateful_stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
