@@ -143,12 +143,31 @@ def test_everything_is_given_back(lab: SandboxLab) -> None:
             await sandbox.destroy()
             await sandbox.destroy()
 
+    def at_rest() -> tuple[int, int] | None:
+        """Descriptors and traces, once everything that is kept prepared is."""
+        cells = lab.sandboxes._cells
+        assert cells is not None
+        full = all(len(waiting) == factory._POOL for waiting in lab.sandboxes._prepared.values())
+        if (
+            not full
+            or len(cells._ready) != factory._POOL
+            or len(cells._numbers) + lab_living() != len(cells._users) - 1
+        ):
+            return None
+        return descriptors(), len(traces(lab.host_id))
+
+    def lab_living() -> int:
+        return len(lab.sandboxes._alive) + factory._POOL
+
     lab.run(burst())
-    assert until(lambda: len(traces(lab.host_id)) > 0)
-    time.sleep(0.5)
-    before, names = descriptors(), len(traces(lab.host_id))
+    assert until(lambda: at_rest() is not None, 20)
+    time.sleep(0.2)
+    before = at_rest()
+    assert before is not None
     lab.run(burst())
-    assert until(lambda: descriptors() <= before + 2 and len(traces(lab.host_id)) <= names + 2)
+    assert until(
+        lambda: (now := at_rest()) is not None and now[0] <= before[0] + 2 and now[1] <= before[1], 20
+    )
 
 
 SERVER = """

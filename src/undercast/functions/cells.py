@@ -61,6 +61,7 @@ class Cells:
         self._numbers = collections.deque(range(1, len(users)))
         self._ready: collections.deque[Cell] = collections.deque()
         self._making = 0
+        self._count = threading.Lock()  # of what is ready and being made; both threads change it
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="function-cells", daemon=True)
         self._closed = False
@@ -106,9 +107,10 @@ class Cells:
             self.give_back(made.result())
 
     def _refill(self) -> None:
-        while not self._closed and len(self._ready) + self._making < self._depth:
-            self._making += 1
-            self._work.put(self._prepare)
+        with self._count:
+            while not self._closed and len(self._ready) + self._making < self._depth:
+                self._making += 1
+                self._work.put(self._prepare)
 
     def _run(self) -> None:
         while (job := self._work.get()) is not None:
@@ -122,7 +124,8 @@ class Cells:
             if not self._closed:
                 self._ready.append(self._make(self._tmp_mb))
         finally:
-            self._making -= 1
+            with self._count:
+                self._making -= 1
 
     def _fulfil(self, made: Future[Cell], tmp_mb: int) -> None:
         if not made.set_running_or_notify_cancel():
@@ -133,6 +136,7 @@ class Cells:
             made.set_exception(error)
         else:
             made.set_result(cell)
+            self._refill()
 
     def _make(self, tmp_mb: int) -> Cell:
         number = self._numbers.popleft()

@@ -77,27 +77,34 @@ class Sandboxes:
         self._alive: set[Sandbox] = set()
         self._prepared: dict[_Kind, collections.deque[Sandbox]] = {}
         self._timers: dict[_Kind, asyncio.TimerHandle] = {}
+        self._refilling: set[_Kind] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.capability = Capability(False, "functions have not been started")
 
     async def start(self) -> None:
         """Removes what an earlier run left and prepares the first environments. Never raises for what the
         machine lacks: `capability` then says so, and `create` refuses with the same words."""
+        _, self.capability = await asyncio.gather(
+            asyncio.to_thread(self._runtimes.find_nodes), asyncio.to_thread(self._prepare)
+        )
+        if self.capability.available:
+            assert self._cells is not None
+            self._cells.start()
+        else:
+            log.warning("%s", self.capability.reason)
+
+    def _prepare(self) -> Capability:
+        """What can be done before the first environment, and whether there can be any."""
         if os.geteuid() != 0:
-            self.capability = Capability(
-                False, "functions need root: run undercast as root (sudo undercast up)"
-            )
-            return
+            return Capability(False, "functions need root: run undercast as root (sudo undercast up)")
         notes: list[str] = []
         try:
-            await asyncio.to_thread(self._prepare, notes)
+            self._take_hold(notes)
         except (CgroupsMissing, NoAddresses, DisksUnavailable, OSError, ValueError) as error:
-            self.capability = Capability(False, f"functions cannot run on this machine: {error}")
-            log.warning("%s", self.capability.reason)
-            return
-        self.capability = Capability(True, None, tuple(notes))
+            return Capability(False, f"functions cannot run on this machine: {error}")
+        return Capability(True, None, tuple(notes))
 
-    def _prepare(self, notes: list[str]) -> None:
+    def _take_hold(self, notes: list[str]) -> None:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _DESCRIPTORS)), hard))
@@ -109,7 +116,6 @@ class Sandboxes:
         disks = TmpDisks(self._root / "tmp")
         disks.prepare(_POOL_TMP_MB)
         self._cells = Cells(self._users, self._cgroups, self._networks, disks, self._pool, _POOL_TMP_MB)
-        self._cells.start()
 
     def _egress(self, notes: list[str]) -> AddressBlock | None:
         """Without a packet filter no environment may have a cable: it would reach the host."""
@@ -233,6 +239,18 @@ class Sandboxes:
 
     async def _refill(self, kind: _Kind) -> None:
         self._timers.pop(kind, None)
+        if kind in self._refilling:
+            return
+        self._refilling.add(kind)
+        try:
+            await self._fill(kind)
+        finally:
+            self._refilling.discard(kind)
+        if kind not in self._timers:
+            loop = asyncio.get_running_loop()
+            self._timers[kind] = loop.call_later(_KEEP_S, self._forget, kind)
+
+    async def _fill(self, kind: _Kind) -> None:
         waiting = self._prepared.setdefault(kind, collections.deque())
         while (
             len(waiting) < self._pool
@@ -245,9 +263,6 @@ class Sandboxes:
             except (SandboxError, OSError, NoAddresses, DisksUnavailable) as error:
                 log.warning("no environment could be prepared: %s", error)
                 return
-        if kind not in self._timers:
-            loop = asyncio.get_running_loop()
-            self._timers[kind] = loop.call_later(_KEEP_S, self._forget, kind)
 
     def _forget(self, kind: _Kind) -> None:
         """Ends the prepared environments of a kind that is not in demand any more."""
