@@ -22,7 +22,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.figures import Figure, percentile, show
-from undercast.functions.channel import PAYLOAD_LIMIT
+from undercast.functions.answers import PAYLOAD_LIMIT
 from undercast.functions.engine import Engine, FunctionSpec
 from undercast.functions.http_connection import BodySink, Connection
 from undercast.functions.inside import kernel

@@ -527,6 +527,21 @@ def test_custom_runtime_and_streaming(world: World) -> None:
         "RequestId: ID Error: Runtime exited with error: exit status 5"
     )
     assert shell.kinds.count("from sh") == 2
+    stays = world.function(
+        """\
+        #!/usr/bin/env python3
+        import http.client, os, time
+        connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+        headers = {"Lambda-Runtime-Function-Error-Type": "My.Init"}
+        connection.request("POST", "/2018-06-01/runtime/init/error", '{"errorType": "Mine"}', headers)
+        time.sleep(30)
+        """,
+        "bootstrap",
+        runtime="provided.al2",
+        timeout_s=10,
+    )
+    assert stays.fail() == {"errorType": "Mine"}
+    assert stays.log[-1].endswith("Status: error\tError Type: My.Init\t\n")
     with pytest.raises(FunctionsUnavailable, match="ruby"):
         world.function("", "x", runtime="ruby3.3").call()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from undercast.functions.channel import PAYLOAD_LIMIT
+from undercast.functions.answers import PAYLOAD_LIMIT
 from undercast.functions.exchange import BodyStream, Request
 from undercast.functions.extensions import Extensions
 from undercast.functions.function import FunctionSpec
@@ -98,7 +98,7 @@ class World:
     def __init__(self) -> None:
         self.events = Recorder()
         self.extensions = Extensions(SPEC, lambda: None)
-        self.api = RuntimeApi(self.events, self.extensions, serves_runtime=True)
+        self.api = RuntimeApi(self.events, self.events, self.extensions, serves_runtime=True)
         self.port = 0
         self.clients: list[Client] = []
 
@@ -155,7 +155,7 @@ def test_next_response_and_error() -> None:
             "POST", f"{RUNTIME}/invocation/id-1/response", b'"x"', content_type="text/y"
         )
         assert (done[0], json.loads(done[2])) == (202, {"status": "OK"})
-        assert world.events.told[-1] == ("runtime_answered", b'"x"', "text/y")
+        assert world.events.told[-1] == ("answered", b'"x"', "text/y")
         again = await runtime.call("POST", f"{RUNTIME}/invocation/id-1/response", b'"x"')
         assert again[0] == 400
 
@@ -166,13 +166,13 @@ def test_next_response_and_error() -> None:
         assert (await runtime.call("POST", f"{RUNTIME}/invocation/id-2/error", b'{"errorType":"E"}'))[
             0
         ] == 202
-        assert world.events.told[-1] == ("runtime_failed", b'{"errorType":"E"}')
+        assert world.events.told[-1] == ("failed", b'{"errorType":"E"}')
 
         world.invoke("id-3")
         await runtime.call("GET", f"{RUNTIME}/invocation/next")
         large = await runtime.call("POST", f"{RUNTIME}/invocation/id-3/response", b"x" * (PAYLOAD_LIMIT + 1))
         assert (large[0], json.loads(large[2])["errorType"]) == (413, "RequestEntityTooLarge")
-        assert world.events.told[-1] == ("runtime_answered", None, "")
+        assert world.events.told[-1] == ("answered", None, "")
 
         failed = await runtime.call(
             "POST", f"{RUNTIME}/init/error", b"{}", lambda_runtime_function_error_type="Runtime.X"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from undercast.functions.channel import Channel
+from undercast.functions.answers import Answers, Served
+from undercast.functions.channel import Channel, RuntimeEvents
 from undercast.functions.container_keys import ContainerKeys
 from undercast.functions.extensions import Extensions
 from undercast.functions.ground import Ground, Process, Sandbox
 from undercast.functions.listener import Listener
 from undercast.functions.output import Output
-from undercast.functions.runtime_api import RuntimeApi, StreamEvents
+from undercast.functions.runtime_api import RuntimeApi
 from undercast.functions.spec import Exit
 
 _SLICE_S, _SLICE_BYTES = 0.1, 1024 * 1024  # how fast an environment may write to its log
@@ -19,7 +20,7 @@ _SLICE_S, _SLICE_BYTES = 0.1, 1024 * 1024  # how fast an environment may write t
 _SHOW_S = 1.0  # how long a printed line may wait for others before it is in the log
 
 
-class Owner(StreamEvents, Protocol):
+class Owner(RuntimeEvents, Served, Protocol):
     """The environment a sandbox belongs to."""
 
     def sandbox_exited(self, end: Exit) -> None:
@@ -53,13 +54,14 @@ class Attachment:
         output.attach(sandbox.stdout)
         loop.add_reader(sandbox.stdout, self._printed)
         channel = sandbox.channel
-        self._api = RuntimeApi(owner, extensions, channel is None, keys)
+        answers = Answers(owner, ground)
+        self._api = RuntimeApi(owner, answers, extensions, channel is None, keys)
         self._listeners: list[Listener] = []
         if sandbox.runtime_api is not None:
             self._listeners.append(Listener(loop, sandbox.runtime_api, self._api.connection))
         if ground.gateway is not None and sandbox.gateway is not None:
             self._listeners.append(Listener(loop, sandbox.gateway, ground.gateway))
-        self.transport = self._api if channel is None else Channel(loop, channel, owner)
+        self.transport = self._api if channel is None else Channel(loop, channel, owner, answers)
         ground.run(self._watch())
 
     @property

@@ -6,9 +6,9 @@ import asyncio
 import socket
 from typing import Protocol
 
+from undercast.functions.answers import PAYLOAD_LIMIT, Answers
 from undercast.functions.inside import wire
 
-PAYLOAD_LIMIT = 6291556  # bytes of an answer: AWS's 6 MB and the 100 bytes it adds
 _FRAME_LIMIT = PAYLOAD_LIMIT + 1024
 _READ = 65536
 
@@ -18,12 +18,6 @@ class RuntimeEvents(Protocol):
 
     def runtime_ready(self) -> None:
         """It finished its initialisation and asks for the first event."""
-
-    def runtime_answered(self, body: bytes | None, content_type: str) -> None:
-        """It answered the event; None when the answer was larger than allowed."""
-
-    def runtime_failed(self, body: bytes) -> None:
-        """The function raised an error; the body is its JSON."""
 
     def runtime_idle(self) -> None:
         """It asks for the next event."""
@@ -41,11 +35,18 @@ class RuntimeEvents(Protocol):
 class Channel:
     """One environment's socket. Frames from inside are untrusted: lengths are bounded, any order is borne."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, events: RuntimeEvents) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        events: RuntimeEvents,
+        answers: Answers,
+    ) -> None:
         self._loop = loop
         self._sock = sock
         self._fd = sock.fileno()
         self._events = events
+        self._answers = answers
         self._rest = b""
         self._body: bytearray | None = None  # of a frame larger than one read
         self._filled = 0
@@ -174,15 +175,14 @@ class Channel:
             if body is not None and len(body) > PAYLOAD_LIMIT:
                 body = None
             events.runtime_idle()  # this runtime client waits for the next event as soon as it has answered
-            events.runtime_answered(
-                body, "application/json" if detail == wire.JSON else "application/octet-stream"
-            )
+            content_type = "application/json" if detail == wire.JSON else "application/octet-stream"
+            self._answers.answered(body, content_type)
         elif kind == wire.ERROR:
             events.runtime_idle()
             if body is None or len(body) > PAYLOAD_LIMIT:
-                events.runtime_answered(None, "application/json")
+                self._answers.answered(None, "application/json")
             else:
-                events.runtime_failed(body)
+                self._answers.failed(body)
         elif kind == wire.READY:
             events.runtime_ready()
         elif kind == wire.SNAPSHOT_READY:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 
 from undercast.functions import failures
 from undercast.functions.attachment import Attachment
-from undercast.functions.channel import PAYLOAD_LIMIT
 from undercast.functions.container_keys import ContainerKeys
 from undercast.functions.entry import Entry, sandbox_spec
-from undercast.functions.exchange import BodyStream, Exchange, Request
+from undercast.functions.exchange import Exchange, Request
 from undercast.functions.extensions import Extensions
 from undercast.functions.failures import Failure
 from undercast.functions.function import (
@@ -32,6 +31,7 @@ from undercast.functions.variables import variables
 SNAP_START = "snap-start"  # as AWS_LAMBDA_INITIALIZATION_TYPE says
 # How long an answer waits for its runtime and extensions to be free: the next request then finds them warm.
 _LINGER_S = 0.02
+_EXIT_S = 0.5  # how long a runtime that has reported a failed initialisation may take to exit
 
 
 class Environment:
@@ -199,7 +199,7 @@ class Environment:
         done = self.initialised
         return done.done() and not done.cancelled() and done.exception() is None
 
-    # from the transports (RuntimeEvents, StreamEvents)
+    # from the transports (RuntimeEvents, Served)
 
     def runtime_ready(self) -> None:
         if self._runtime_ready or self.state == "dead":
@@ -207,28 +207,14 @@ class Environment:
         self._runtime_ready = self._runtime_idle = True
         self._init_progress()
 
-    def runtime_answered(self, body: bytes | None, content_type: str) -> None:
-        exchange = self._unanswered()
-        if exchange is None:
-            return
-        if body is None:
-            self._fail(exchange, failures.response_too_large(PAYLOAD_LIMIT))
-        else:
-            exchange.answer(body, content_type)
-        self._respond(exchange)
-
-    def runtime_failed(self, body: bytes) -> None:
-        exchange = self._unanswered()
-        if exchange is not None:
-            exchange.answer_error(body)
-            self._respond(exchange)
-
     def runtime_idle(self) -> None:
         self._runtime_idle = True
         self._progress()
 
     def runtime_init_failed(self, error_type: str, body: bytes) -> None:
-        self._startup.reported = (error_type, body)  # its process exits now, and that is what counts
+        self._startup.reported = (error_type, body)
+        # its process exits now, and that is what counts; one that does not is ended
+        self._loop.call_later(_EXIT_S, self._init_given_up, self._attached)
 
     def runtime_at_snapshot(self) -> None:
         if self._attached is None or self.state != "init" or self.initialization_type != SNAP_START:
@@ -242,30 +228,7 @@ class Environment:
             self.initialised.set_result(None)
 
     def runtime_restore_failed(self, error_type: str, body: bytes) -> None:
-        self._startup.reported = (error_type, body)
-
-    def stream_opened(self, stream: BodyStream, content_type: str) -> None:
-        exchange = self._exchange
-        if exchange is None or exchange.answered:
-            stream.drop()
-            return
-        exchange.stream = stream
-        exchange.content_type = content_type
-        if exchange.opened is None:  # the caller wants it whole
-            self._ground.run(self._collect(exchange, stream))
-        exchange.open()
-
-    def stream_closed(self, error_type: str | None, body: bytes) -> None:
-        exchange = self._unanswered()
-        if exchange is None or exchange.stream is None:
-            return
-        if error_type is not None:
-            exchange.answer_error(body, error_type)
-        elif exchange.opened is not None:
-            exchange.answer(b"", exchange.content_type)
-        exchange.stream.end()
-        if exchange.answered:
-            self._respond(exchange)
+        self.runtime_init_failed(error_type, body)
 
     # the initialisation
 
@@ -334,9 +297,14 @@ class Environment:
             if reported is not None:
                 exchange.answer_error(reported[1], error_type, "error")
             else:
-                self._fail(exchange, failure)
+                self.fail(exchange, failure)
             self._finish(exchange)
         self.kill()
+
+    def _init_given_up(self, attached: Attachment | None) -> None:
+        if self.state == "init" and self._attached is attached:
+            self._output.drain()
+            self._init_broken(Failure("Runtime.ExitError", "Runtime exited without providing a reason"))
 
     async def _initialise_again(self) -> None:
         """The init phase failed: run it once more, in the invocation's time."""
@@ -352,7 +320,7 @@ class Environment:
         try:
             await self.create()
         except Exception as problem:
-            self._fail(exchange, Failure("Runtime.ExitError", str(problem)))
+            self.fail(exchange, Failure("Runtime.ExitError", str(problem)))
             self._finish(exchange)
             self.kill()
             raise
@@ -385,12 +353,12 @@ class Environment:
             self.spec.timeout_s * 1000,
         )
 
-    def _unanswered(self) -> Exchange | None:
+    def unanswered(self) -> Exchange | None:
         """The exchange that an answer is for; None for an answer that nobody asked for."""
         exchange = self._exchange
         return None if exchange is None or exchange.answered or self.state != "busy" else exchange
 
-    def _respond(self, exchange: Exchange) -> None:
+    def responded(self, exchange: Exchange) -> None:
         """The answer is there: give it to the caller, unless the log's tail must come with it."""
         self._progress()
         if self._exchange is exchange and not exchange.request.tail:
@@ -433,7 +401,7 @@ class Environment:
         self._exchange = None
         exchange.resolve()
 
-    def _fail(self, exchange: Exchange, failure: Failure) -> None:
+    def fail(self, exchange: Exchange, failure: Failure) -> None:
         """Answer with a failure of the platform's."""
         exchange.fail(failure, self.spec.timeout_s)
         self._journal.fault(exchange.request.request_id, failure)
@@ -472,15 +440,9 @@ class Environment:
         exchange = self._exchange
         if exchange is not None and self.state == "busy":
             if not exchange.answered:
-                self._fail(exchange, failure)
+                self.fail(exchange, failure)
             self._finish(exchange)
         self.kill()
-
-    async def _collect(self, exchange: Exchange, stream: BodyStream) -> None:
-        """Gather a streamed answer for a caller who wants it whole."""
-        body = await stream.whole(PAYLOAD_LIMIT)
-        if exchange is self._unanswered():
-            self.runtime_answered(body, exchange.content_type)
 
     # small things
 

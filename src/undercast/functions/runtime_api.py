@@ -6,10 +6,10 @@ import base64
 import binascii
 import json
 import time
-from typing import Protocol
 
 from undercast.functions import container_keys
-from undercast.functions.channel import PAYLOAD_LIMIT, RuntimeEvents
+from undercast.functions.answers import PAYLOAD_LIMIT, Answers
+from undercast.functions.channel import RuntimeEvents
 from undercast.functions.container_keys import ContainerKeys
 from undercast.functions.exchange import BodyStream
 from undercast.functions.extensions import Extensions
@@ -22,27 +22,19 @@ _BODY_LIMIT = 256 * 1024  # of anything but an answer
 _OK = b'{"status":"OK"}'
 
 
-class StreamEvents(RuntimeEvents, Protocol):
-    """What a runtime over HTTP can do besides: answer in pieces."""
-
-    def stream_opened(self, stream: BodyStream, content_type: str) -> None:
-        """An answer in pieces begins."""
-
-    def stream_closed(self, error_type: str | None, body: bytes) -> None:
-        """It ended; with an error's type and JSON when the function failed on the way."""
-
-
 class RuntimeApi:
     """Answers every connection from inside one environment; the transport of runtimes that speak HTTP."""
 
     def __init__(
         self,
-        events: StreamEvents,
+        events: RuntimeEvents,
+        answers: Answers,
         extensions: Extensions,
         serves_runtime: bool,
         keys: ContainerKeys | None = None,
     ) -> None:
         self._events = events
+        self._answers = answers
         self._extensions = extensions
         self._keys = keys
         self._serves_runtime = serves_runtime  # false where the runtime uses the channel
@@ -109,7 +101,7 @@ class RuntimeApi:
         self._stream = stream
         connection.state = stream
         content_type = connection.headers.get("content-type", "application/octet-stream")
-        self._events.stream_opened(stream, content_type)
+        self._answers.stream_opened(stream, content_type)
         return stream
 
     def handle(self, connection: Connection) -> None:
@@ -189,14 +181,14 @@ class RuntimeApi:
         if connection.too_large:
             text = f"Exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."
             connection.respond(413, error(text, "RequestEntityTooLarge"))
-            self._events.runtime_answered(None, "")
+            self._answers.answered(None, "")
             return
         connection.respond(202, _OK)
         if action == "error":
-            self._events.runtime_failed(body)
+            self._answers.failed(body)
         else:
             content_type = connection.headers.get("content-type", "application/json")
-            self._events.runtime_answered(body, content_type)
+            self._answers.answered(body, content_type)
 
     def _streamed(self, connection: Connection) -> None:
         connection.state = None
@@ -204,7 +196,7 @@ class RuntimeApi:
         if connection.too_large:
             text = "Exceeded maximum allowed payload size."
             connection.respond(413, error(text, "RequestEntityTooLarge"))
-            self._events.stream_closed("Function.ResponseSizeTooLarge", error(text, "RequestEntityTooLarge"))
+            self._answers.stream_closed("Function.ResponseSizeTooLarge", error(text, "RequestEntityTooLarge"))
             return
         connection.respond(202, _OK)
         kind = connection.trailers.get("lambda-runtime-function-error-type")
@@ -214,7 +206,7 @@ class RuntimeApi:
                 _decode(connection.trailers.get("lambda-runtime-function-error-body", ""))
                 or json.dumps({"errorType": kind, "errorMessage": ""}).encode()
             )
-        self._events.stream_closed(kind, body)
+        self._answers.stream_closed(kind, body)
 
     @staticmethod
     def _request_id(connection: Connection) -> str:
