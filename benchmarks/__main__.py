@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("sandbox", "engine", "functions", "servers")
+NAMES = ("sandbox", "snapstart", "engine", "functions", "servers")
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
                 _report(channel, numbers)
                 continue
             number, order, fds = _request(channel)
-            pid = kernel.clone(_NAMESPACES, tid)
+            pid = _clone(tid)
             if pid:
                 numbers[pid] = number
                 for given in fds:
@@ -119,6 +119,15 @@ def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
             except OSError as error:  # said in the snapshot's log
                 os.write(2, f"the environment could not be restored: {error}\n".encode())
                 os._exit(1)
+
+
+def _clone(tid: int) -> int:
+    """Forks into new namespaces. Waiting for the server's answer is interrupted when an environment ends."""
+    while True:
+        try:
+            return kernel.clone(_NAMESPACES, tid)
+        except InterruptedError:
+            continue
 
 
 def _request(channel: socket.socket) -> tuple[int, dict[str, Any], list[int]]:
