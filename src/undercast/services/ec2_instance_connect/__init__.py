@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from undercast.services.base import Service
 from undercast.services.ec2_instance_connect.keys import Keys
-from undercast.services.ec2_instance_connect.terminal import Terminal, open_terminal
+from undercast.services.ec2_instance_connect.terminal import Terminals
 
 if TYPE_CHECKING:
     from undercast.cloud import Cloud
 
 
 class InstanceConnect(Service):
-    """The service, and the way in for the console's terminal."""
+    """The service."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-        self._keys = Keys(cloud)
-        super().__init__("ec2-instance-connect", [self._keys])
+        keys = Keys(cloud)
+        super().__init__("ec2-instance-connect", [keys])
+        self.terminals = Terminals(cloud, keys)
 
-    async def terminal(
-        self, account: str, region: str, instance_id: str, user: str, columns: int, rows: int
-    ) -> Terminal:
-        """A login on a running instance of the account. Raises AwsError as SendSSHPublicKey does."""
-        record = self._keys.instance(account, region, instance_id)
-        (view,) = self._cloud.ec2.instances.views(account, region, [record])
-        return await open_terminal(self._keys, instance_id, view["PrivateIpAddress"], user, columns, rows)
+    async def start(self) -> None:
+        """Take away what a server that was killed left."""
+        await asyncio.to_thread(self.terminals.sweep)
+
+    async def stop(self) -> None:
+        """End every terminal."""
+        await self.terminals.close()
 
 
-def build(cloud: Cloud) -> InstanceConnect:
-    """The service."""
-    return InstanceConnect(cloud)
+def build(cloud: Cloud) -> Service:
+    """The service; terminals are at `cloud.terminals`."""
+    service = InstanceConnect(cloud)
+    cloud.terminals = service.terminals
+    return service

@@ -16,7 +16,6 @@ from undercast.machines.errors import MachineError
 from undercast.services.base import AwsError, Call, Params, Result
 from undercast.services.ec2 import ids, ssh_keys
 from undercast.services.ec2 import instance_states as states
-from undercast.services.ec2.estate import Record
 
 if TYPE_CHECKING:
     from undercast.cloud import Cloud
@@ -46,19 +45,16 @@ class Keys:
         self._removals: set[asyncio.Task[None]] = set()
 
     async def send_ssh_public_key(self, call: Call, params: Params) -> Result:
-        try:
-            line = ssh_keys.openssh(ssh_keys.read(params["SSHPublicKey"].encode()))
-        except ssh_keys.BadKey:
-            raise AwsError("InvalidArgsException", "The provided public key is not valid.") from None
-        record = self.instance(call.account, call.region, params["InstanceId"])
-        zone = params.get("AvailabilityZone")
-        if zone and zone != record["Placement"]["AvailabilityZone"]:
-            raise AwsError("InvalidArgsException", "The instance is not in the specified Availability Zone.")
-        await self.send(params["InstanceId"], params["InstanceOSUser"], line)
+        instance_id, user, key = params["InstanceId"], params["InstanceOSUser"], params["SSHPublicKey"]
+        await self.send(call.account, call.region, instance_id, user, key, params.get("AvailabilityZone"))
         return {"RequestId": call.request_id, "Success": True}
 
-    def instance(self, account: str, region: str, instance_id: str) -> Record:
-        """The record of a running instance of the account, or the service's error."""
+    async def send(
+        self, account: str, region: str, instance_id: str, user: str, public_key: str, zone: str | None = None
+    ) -> None:
+        """Let the key in as `user` for a minute. Raises AWS's errors, and changes nothing then."""
+        if not _USER.fullmatch(user):
+            raise AwsError("InvalidArgsException", "The instance OS user is not valid.")
         ids.check("instance", instance_id)
         record = self._cloud.ec2.estate.get(account, region, "instance", instance_id)
         if record is None:
@@ -69,12 +65,12 @@ class Keys:
                 "Unable to connect because the instance is not in a valid state. Connecting requires the "
                 "instance to be running.",
             )
-        return record
-
-    async def send(self, instance_id: str, user: str, line: str) -> None:
-        """Let an authorized_keys line open the instance for a minute."""
-        if not _USER.fullmatch(user):
-            raise AwsError("InvalidArgsException", "The instance OS user is not valid.")
+        if zone and zone != record["Placement"]["AvailabilityZone"]:
+            raise AwsError("InvalidArgsException", "The instance is not in the specified Availability Zone.")
+        try:
+            line = ssh_keys.openssh(ssh_keys.read(public_key.encode()))
+        except ssh_keys.BadKey:
+            raise AwsError("InvalidArgsException", "The provided public key is not valid.") from None
         self._sent.setdefault((instance_id, user), {})[line] = time.monotonic() + LIFE_S
         try:
             await self._write(instance_id, user)
