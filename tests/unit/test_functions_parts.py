@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import struct
 from ipaddress import IPv4Network
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from undercast.functions import base_root, packet_filter, seccomp
+from undercast.functions import base_root, packet_filter, runtimes, seccomp
 from undercast.functions.cgroups import Cgroup, CgroupsMissing, Layout, discover
 from undercast.functions.env_network import AddressBlock, NoAddresses
 from undercast.functions.runtimes import PYTHONS, Runtimes, choose
@@ -179,6 +180,30 @@ def test_missing_runtimes_are_stated(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(SandboxError, match=r"The runtime ruby3\.3 is not supported"):
         strict.get("ruby3.3")
     assert strict.get("provided.al2023").interpreter is None
+
+
+def test_a_python_whose_client_cannot_be_had_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a package index, the nearest newer Python that has its client stands in."""
+    offered = {minor: Path(f"/x/python3.{minor}") for minor in (9, 10, 11)}
+    monkeypatch.setattr(runtimes, "find_pythons", lambda: offered)
+
+    async def output(interpreter: str, *_: str) -> str:
+        return f"3.{interpreter.rpartition('.')[2]}.1\n/usr\n"
+
+    async def client(cache: Path, interpreter: Path, version: str) -> Path:
+        if not version.startswith("3.11"):
+            raise SandboxError("no index")
+        return cache
+
+    monkeypatch.setattr(runtimes, "_output", output)
+    monkeypatch.setattr(runtimes.clients, "for_python", client)
+    runtime, directory = asyncio.run(Runtimes(tmp_path).prepare("python3.9"))
+    assert (runtime.name, runtime.version, directory) == ("python3.9", "3.11.1", tmp_path)
+    assert "Python 3.11" in (runtime.statement or "")
+    with pytest.raises(SandboxError, match="no index"):
+        asyncio.run(Runtimes(tmp_path, fallback=False).prepare("python3.9"))
 
 
 def test_resolvers_on_loopback_are_passed_over(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ by name.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from undercast.functions import clients
 from undercast.functions.spec import Runtime, SandboxError
+
+log = logging.getLogger(__name__)
 
 PYTHONS = tuple(f"python3.{minor}" for minor in range(8, 15))
 NODES = ("nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x")
@@ -127,7 +130,10 @@ class Runtimes:
         interpreter = str(runtime.interpreter)
         if runtime.zygote:
             version, prefix = (await _output(interpreter, "-S", "-c", _ASK)).splitlines()
-            client = await clients.for_python(self._cache, runtime.interpreter, version)
+            try:
+                client = await clients.for_python(self._cache, runtime.interpreter, version)
+            except SandboxError as error:
+                return await self._prepare(self._instead(runtime, int(version.split(".")[1]), error))
             argv: tuple[str, ...] = (interpreter, "-S", "-m", "awslambdaric")
             full = replace(runtime, version=version, prefix=_outside_usr(Path(prefix)), argv=argv)
         else:
@@ -137,6 +143,16 @@ class Runtimes:
             full = replace(runtime, version=version, argv=argv)
         self.found[runtime.name] = full
         return full, client
+
+    def _instead(self, runtime: Runtime, minor: int, error: SandboxError) -> Runtime:
+        """The nearest newer Python, for one whose client cannot be had; without one, raises the error."""
+        offered = find_pythons()
+        newer = choose(minor + 1, list(offered), fallback=self._fallback) if self._fallback else None
+        if newer is None:
+            raise error
+        log.warning("%s: %s", runtime.name, error)
+        statement = f"{runtime.name} cannot be prepared on this machine: running on Python 3.{newer}."
+        return replace(runtime, interpreter=offered[newer], version=f"3.{newer}", statement=statement)
 
     def _pythons(self) -> Iterator[Runtime]:
         offered = find_pythons()
