@@ -160,7 +160,7 @@ def test_five_launch_at_once(lab: Lab) -> None:
     lab.run(all_of_them())
     for spec in specs:
         lab.reachable(spec)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
     assert {spec.name for spec in specs} <= set(lab.run(lab.machines.states()))
 
     async def remove() -> None:

@@ -53,6 +53,9 @@ class Machines:
         if not self._enabled:
             self._capability = Capability(False, "Servers are turned off (the setting servers_enabled).")
             return
+        if os.geteuid() != 0:
+            self._capability = Capability(False, "Servers need root. Run Undercast as root (sudo).")
+            return
         try:
             await asyncio.to_thread(daemon.ensure_running)
             await project.ensure_pool(self.incus)
@@ -60,7 +63,7 @@ class Machines:
             await project.ensure_project(self.incus, self.places)
             await self.volumes.recover()
             await mend.mend(self.incus)
-        except MachineError as error:
+        except (MachineError, OSError) as error:
             self._capability = Capability(False, str(error))
             return
         await self.refresh_capability()
@@ -245,7 +248,7 @@ class Machines:
         """What happens to machines, for ever. RESYNC comes first and after every broken connection."""
         async for message in self.incus.events():
             if message is None:
-                with contextlib.suppress(Unavailable):
+                with contextlib.suppress(MachineError):
                     await mend.mend(self.incus)
                 yield MachineEvent("", EventKind.RESYNC)
             elif found := instance.event(message):

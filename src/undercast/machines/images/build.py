@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ CACHE = Path("/var/cache/undercast")
 RECIPE = Path(__file__).parent / "default"
 EXCLUDE = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 ALIAS = "undercast-linux"
+_LONG_AGO_S = 24 * 3600.0
 BUILD_LIMIT_S = 900.0
 
 
@@ -165,9 +165,12 @@ def work_folder(prefix: str) -> Iterator[Path]:
 
 
 def _sweep() -> None:
-    """Work folders of builds that were killed (the lock is ours, so none is in use)."""
+    """Work folders of builds that were killed (the lock is ours, so none is in use), and of old imports."""
     for work in CACHE.glob("build-*"):
         if work.is_dir():
+            remove_tree(work)
+    for work in CACHE.glob("import-*"):
+        if time.time() - work.stat().st_mtime > _LONG_AGO_S:
             remove_tree(work)
 
 
@@ -181,9 +184,8 @@ def remove_tree(path: Path) -> None:
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     if inside := [mount for mount in mounts if (mount + "/").startswith(prefix)]:
         raise MachineError(f"{path} is not removed: {inside[0]} is mounted inside")
-    if shutil.which("rm"):
-        argv = ["rm", "-rf", "--one-file-system", "--", str(path)]
-        subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=120, check=True)
+    argv = ["rm", "-rf", "--one-file-system", "--", str(path)]
+    subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=120, check=True)
 
 
 def _available_mib() -> int:

@@ -43,7 +43,7 @@ async def ensure_pool(incus: Incus) -> str:
         if pool.get("status") != "Created":
             raise MachineError(
                 f"The storage pool {POOL!r} of Incus is unavailable (its file may be gone). "
-                "`undercast setup --undo` removes what is left of it, then run `undercast setup` again."
+                "`undercast setup --remove` removes what is left of it, then run `undercast setup` again."
             )
         return str(pool["driver"])
     return await _create_pool(incus)
