@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
 
 from undercast.network.model import Address, Desired, Group, Interface, Rule
 
@@ -84,6 +82,10 @@ def end(flows: Iterable[Stale]) -> int:
         wanted.setdefault(str(one.address), []).append(one)
     if not wanted:
         return 0
+    # Not at the top: its import takes a tenth of a start, also of one without servers.
+    from pyroute2.netlink.exceptions import NetlinkError
+    from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
+
     ended = 0
     with NFCTSocket() as table:
         doomed = [entry for entry in table.dump() if _matches(entry, wanted)]

@@ -63,6 +63,7 @@ class Network:
         self._pool = Cidr(settings.public_pool)
         self.describe: Callable[[str], MachineMetadata | None] = lambda _address: None
         self.reason: str | None = "the instance network has not been started"
+        self._told = ""
         self._desired = Desired()
         self._in_force: Ruleset | None = None
         self._by_address: dict[str, Names] = {}
@@ -99,8 +100,10 @@ class Network:
             self._watcher = LinkWatcher(self._prefix, self._appeared, self._moved)
             self._watcher.start()
         except (OSError, FilterError, NetworkError) as error:
-            log.warning("no instance network: %s", error)
             self.reason = f"the instance network could not be set up: {error}"
+            if self.reason != self._told:  # asked again and again until it works
+                log.warning("%s", self.reason)
+            self._told = self.reason
             await self._stop_services()
             await self._do(self._release)
             self._owner.release()

@@ -13,9 +13,6 @@ import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from undercast.network.model import VIF_PREFIX, Address, Cidr
 
 log = logging.getLogger(__name__)
@@ -31,6 +28,9 @@ class Routes:
 
     def __init__(self, vif_prefix: str) -> None:
         self._prefix = vif_prefix
+        # Here and below, not at the top: its import takes a tenth of a start, also of one without servers.
+        from pyroute2 import IPRoute
+
         self._ip = IPRoute()
         self._forwarding_was: dict[str, str] = {}
 
@@ -171,6 +171,8 @@ def socket_index(name: str) -> int | None:
 
 @contextlib.contextmanager
 def _tolerating(*codes: int) -> Iterator[None]:
+    from pyroute2.netlink.exceptions import NetlinkError
+
     try:
         yield
     except NetlinkError as error:
