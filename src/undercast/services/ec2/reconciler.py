@@ -19,6 +19,7 @@ from undercast.services.ec2 import instance_states as states
 from undercast.services.ec2.default_image import DefaultImage
 from undercast.services.ec2.estate import Key, Mutation
 from undercast.services.ec2.machine_driver import MachineDriver
+from undercast.services.ec2.metrics import Metrics
 from undercast.services.ec2.status_checks import StatusChecks
 from undercast.services.ec2.storage_driver import StorageDriver
 from undercast.services.ec2.workers import Workers
@@ -66,6 +67,7 @@ class Reconciler:
         self._spawn(self._watch(), "ec2 machine events")
         self._spawn(self._sweep(), "ec2 sweep")
         self._spawn(self.checks.run(), "ec2 status checks")
+        self._spawn(Metrics(self._ec2).run(), "ec2 metrics")
 
     async def stop(self) -> None:
         """Leave machines running and work where it is."""
