@@ -159,8 +159,8 @@ class Events:
         if function.reserved == 0:
             self._spawn(self._finish(event, function, "ZeroReservedConcurrency", None))
             return True
-        version = function.serving(event.qualifier)
         try:
+            version = function.serving(event.qualifier)
             running.check_state(version)
             slot = self._core.slots.take(function, version.version)
         except AwsError:
