@@ -1,0 +1,1 @@
+"""The built web console, served by the gateway from `static/` where it is there."""
