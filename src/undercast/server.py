@@ -43,14 +43,19 @@ def serve(settings: Settings, ready: Ready) -> None:
     """
     lock = running.Lock(settings.data)
     lock.take()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, OPEN_FILES), most))
+    _raise_file_limit()
     try:
         # Before anything else: a taken port is told at once. Who connects early waits to be accepted.
         with _listening(settings) as sock:
             uvloop.run(_main(settings, sock, ready))
     finally:
         lock.release()
+
+
+def _raise_file_limit() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(most, OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _listening(settings: Settings) -> socket.socket:

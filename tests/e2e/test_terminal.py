@@ -6,6 +6,7 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
+from socket import SHUT_RDWR
 
 import pytest
 from servers_support import Renter
@@ -77,10 +78,10 @@ def test_a_terminal(renter: Renter) -> None:
     wait_until(lambda: not traces(renter), 5, "the end of ssh and its files")
 
     # A browser that vanishes takes all of it along; output that never ends must not stand in the way.
-    socket = connect(terminal_url(renter.server, instance=instance_id, user="ec2-user"), compression=None)
-    socket.send(b"yes\n")
-    shown(socket, "y\r\ny\r\n")
-    socket.socket.close()
+    with connect(url, compression=None) as socket:
+        socket.send(b"yes\n")
+        shown(socket, "y\r\ny\r\n")
+        socket.socket.shutdown(SHUT_RDWR)
     wait_until(lambda: not traces(renter), 5, "the end of ssh and its files")
 
     with connect(terminal_url(renter.server, instance=instance_id, user="nobody-here")) as socket:

@@ -41,7 +41,10 @@ class Listener:
         )
         self._config.load()
         # Half of the files for connections; functions, the database and the log need some too.
-        self._limit = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._limit = MAX_CONNECTIONS
+        if files != resource.RLIM_INFINITY:
+            self._limit = min(MAX_CONNECTIONS, files // 2)
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
         self._ticking: asyncio.TimerHandle | None = None

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-
 from undercast.network.model import Address, Desired, Group, Interface, Rule
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
+import botocore.loaders
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -159,7 +159,7 @@ def _check_name(name: str) -> None:
 @lru_cache(maxsize=1)
 def _service_labels() -> frozenset[str]:
     """What the hosts of AWS's own endpoints are made of."""
-    services = botocore.session.get_session().get_available_services()
+    services = botocore.loaders.Loader().list_available_services("service-2")
     return frozenset({*services, "amazonaws", "execute-api", "lambda-url"})
 
 

@@ -239,12 +239,7 @@ class Terminals:
                 stdout=slave,
                 stderr=slave,
                 cwd=folder,
-                env={
-                    "PATH": "/usr/bin:/bin",
-                    "HOME": str(folder),
-                    "TERM": "xterm-256color",
-                    "LANG": "C.UTF-8",
-                },
+                env=_ENVIRONMENT | {"HOME": str(folder)},
                 start_new_session=True,
                 user=uid,
                 group=gid,
