@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
 
 
 class Step(Protocol):
@@ -45,6 +45,8 @@ class ConsoleProgress:
     """Rich bars where the console is a terminal, otherwise a line when a step ends."""
 
     def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console  # here, for a server's start: it shows no bars
+
         self._console = console or Console(stderr=True)
 
     @contextmanager
@@ -59,6 +61,8 @@ class ConsoleProgress:
             finally:
                 self._console.print(f"{name}: {outcome} ({time.monotonic() - began:.1f} s)", highlight=False)
             return
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         columns = (
             SpinnerColumn(finished_text="✓"),
             TextColumn("{task.description}"),
@@ -66,7 +70,7 @@ class ConsoleProgress:
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[note]}"),
         )
-        with Bars(*columns, console=self._console) as bars:
+        with Progress(*columns, console=self._console) as bars:
             step = _BarStep(bars, name)
             yield step
             step.update(1.0)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import jwt
 import orjson
 
 from undercast.services.apigatewayv2.serving.outgoing import Clients
+
+if TYPE_CHECKING:
+    import jwt
 
 _KEEP_S = 2 * 3600.0  # as long as AWS keeps keys
 _RETRY_S = 5.0  # between two looks for a key that is not there, and after a failure
@@ -63,6 +65,8 @@ class Issuers:
             return known.keys.by_id.get(key_id)
 
     async def _read(self, issuer: str, guarded: bool) -> dict[str, jwt.PyJWK]:
+        import jwt  # here, for start-up counts: only JWT authorizers need it
+
         discovery = await self._document(f"{issuer.rstrip('/')}/.well-known/openid-configuration", guarded)
         location = discovery.get("jwks_uri")
         if not isinstance(location, str) or not location.startswith(("http://", "https://")):

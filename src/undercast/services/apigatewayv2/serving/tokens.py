@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import jwt
-
 from undercast.services.apigatewayv2.serving import answers
 from undercast.services.apigatewayv2.serving.compiled import JwtAuthorizer, Route
 from undercast.services.apigatewayv2.serving.exchange import Exchange
@@ -57,6 +55,8 @@ def _token(exchange: Exchange, authorizer: JwtAuthorizer) -> str:
 
 
 async def _verified(issuers: Issuers, token: str, authorizer: JwtAuthorizer) -> dict[str, Any]:
+    import jwt  # here, for start-up counts: only JWT authorizers need it
+
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:
