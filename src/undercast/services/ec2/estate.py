@@ -11,10 +11,10 @@ import datetime as dt
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from undercast.services.base import Call, Params
@@ -125,8 +125,7 @@ class Estate:
         if not mutations:
             return []
         with self._store.write() as session:
-            for mutation in mutations:
-                _write(session, mutation)
+            _write(session, mutations)
         for mutation in mutations:
             key = mutation.key
             shelf = self._shelf(key.account, key.region, key.kind)
@@ -222,20 +221,26 @@ def visible(record: Record) -> Record:
     return {name: value for name, value in record.items() if name[0] != "_"}
 
 
-def _write(session: Session, mutation: Mutation) -> None:
-    key, record = mutation.key, mutation.after
-    where = (
-        Ec2Resource.account == key.account,
-        Ec2Resource.region == key.region,
-        Ec2Resource.kind == key.kind,
-        Ec2Resource.id == key.id,
-    )
-    if record is None:
-        session.execute(delete(Ec2Resource).where(*where))
-        return
-    session.merge(
-        Ec2Resource(account=key.account, region=key.region, kind=key.kind, id=key.id, body=_plain(record))
-    )
+def _write(session: Session, mutations: list[Mutation]) -> None:
+    rows = [
+        {**asdict(m.key), "body": _plain(m.after)}
+        for m in mutations
+        if m.before is None and m.after is not None
+    ]
+    if rows:
+        session.execute(insert(Ec2Resource), rows)
+    for mutation in mutations:
+        key = mutation.key
+        where = (
+            Ec2Resource.account == key.account,
+            Ec2Resource.region == key.region,
+            Ec2Resource.kind == key.kind,
+            Ec2Resource.id == key.id,
+        )
+        if mutation.after is None:
+            session.execute(delete(Ec2Resource).where(*where))
+        elif mutation.before is not None:
+            session.execute(update(Ec2Resource).where(*where).values(body=_plain(mutation.after)))
 
 
 # JSON has neither times nor bytes; both are kept as one-member objects no AWS structure can look like.
