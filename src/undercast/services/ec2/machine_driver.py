@@ -96,16 +96,15 @@ class MachineDriver:
         await asyncio.to_thread(self._note_running, key, record["InstanceType"])
 
     async def _make(self, key: Key, record: Record) -> None:
-        """The first start: filter first, then machine, its volumes, and power."""
+        """The first start: no power before the packet filter knows the interface and volumes are there."""
         await self._ec2.reconciler.default_image.ready()
-        spec, _ = await asyncio.gather(
-            asyncio.to_thread(self._spec, key, record), self._ec2.networking.applied()
-        )
+        spec = await asyncio.to_thread(self._spec, key, record)
         disks = [v for v, _ in self._disks(key) if not v.get("_Root")]
-        if not disks:
-            await self._machines.launch(spec)
-            return
-        await asyncio.gather(self._machines.create(spec), *(self._storage.make(v) for v in disks))
+        await asyncio.gather(
+            self._ec2.networking.applied(),
+            self._machines.create(spec),
+            *(self._storage.make(volume) for volume in disks),
+        )
         for volume in disks:
             await self._storage.attach(Key(key.account, key.region, "volume", volume["VolumeId"]))
         await self._machines.start_machine(key.id)
