@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,10 @@ def test_commands_end_at_their_limit_with_all_they_started() -> None:
         command.run(["sh", "-c", "echo why >&2; exit 3"], timeout_s=10)
     with pytest.raises(MachineError, match="is not installed"):
         command.run(["no-such-program"], timeout_s=10)
+    began = time.monotonic()
+    daemon = "echo started; exec setsid sleep 8 &"
+    assert command.run(["sh", "-c", daemon], timeout_s=20) == "started", "a daemon holds the output open"
+    assert time.monotonic() - began < 6
     seen: list[str] = []
     assert command.run(["sh", "-c", "echo a; cat; echo b"], timeout_s=10, on_line=seen.append) == "a\nb"
     assert seen == ["a", "b"]

@@ -26,7 +26,7 @@ RECIPE = Path(__file__).parent / "default"
 EXCLUDE = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 ALIAS = "undercast-linux"
 _LONG_AGO_S = 24 * 3600.0
-BUILD_LIMIT_S = 900.0
+BUILD_LIMIT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)

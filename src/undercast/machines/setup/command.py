@@ -8,8 +8,11 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import IO
 
 from undercast.machines.errors import MachineError
+
+_DRAIN_S = 2.0
 
 
 def run(
@@ -41,33 +44,34 @@ def run(
         )
     except FileNotFoundError as error:
         raise MachineError(f"{argv[0]} is not installed") from error
-    late = threading.Event()
-
-    def kill() -> None:
-        late.set()
-        _kill_group(process.pid)
-
-    timer = threading.Timer(timeout_s, kill)
-    timer.start()
+    assert process.stdout is not None
+    reader = threading.Thread(target=_read, args=(process.stdout, lines, on_line), daemon=True)
+    reader.start()
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line.rstrip("\n"))
-            if on_line:
-                on_line(lines[-1])
-        status = process.wait()
+        status = process.wait(timeout_s)
+    except subprocess.TimeoutExpired as error:
+        _kill_group(process.pid)
+        reader.join(_DRAIN_S)
+        raise MachineError(
+            f"{' '.join(argv[:3])} took longer than {timeout_s:.0f} s\n{_tail(lines)}"
+        ) from error
     finally:
-        timer.cancel()
         if process.poll() is None:
             _kill_group(process.pid)
             process.wait()
-        if process.stdout:
-            process.stdout.close()
-    if late.is_set():
-        raise MachineError(f"{' '.join(argv[:3])} took longer than {timeout_s:.0f} s\n{_tail(lines)}")
+    # Not until the end of the output: a daemon that a package starts may hold the pipe for ever.
+    reader.join(_DRAIN_S)
     if status:
         raise MachineError(f"{' '.join(argv[:6])} failed with status {status}\n{_tail(lines)}")
-    return "\n".join(lines)
+    return "\n".join(list(lines))
+
+
+def _read(stream: IO[str], lines: deque[str], on_line: Callable[[str], None] | None) -> None:
+    with stream:
+        for line in stream:
+            lines.append(line.rstrip("\n"))
+            if on_line:
+                on_line(lines[-1])
 
 
 def _kill_group(leader: int) -> None:

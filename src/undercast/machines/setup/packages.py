@@ -79,7 +79,7 @@ def install(packages: list[str], step: Step) -> None:
     wanted = [_from_backports(package, release) for package in packages]
     run(
         [*APT, "install", "--no-install-recommends", *wanted],
-        timeout_s=900,
+        timeout_s=600,
         environment=QUIET,
         on_line=lambda line: _show(step, line),
     )
