@@ -256,10 +256,19 @@ def test_servers_do_not_share_users_or_addresses(tmp_path: Path) -> None:
         first.address(first.network.num_addresses)
     taken = first.network
     first.close()
-    third = AddressBlock("abcdef", tmp_path)
-    assert third.network == taken
-    second.close()
+    third = AddressBlock("abcde0", tmp_path)
+    while third.network != taken:  # its own choice is another block
+        third.close()
+        third = AddressBlock(f"{(int('abcdef', 16) + 32):06x}", tmp_path)
+    assert third.former is None  # the server that had it lives on with the second block
     third.close()
+    second.close()
+    fourth = AddressBlock(f"{(int('abcdef', 16) + 64):06x}", tmp_path)
+    assert fourth.former == f"{(int('abcdef', 16) + 32):06x}"
+    fourth.close()
+    fifth = AddressBlock(f"{(int('abcdef', 16) + 64):06x}", tmp_path)
+    assert fifth.former is None
+    fifth.close()
 
 
 def test_rules_name_only_own_interfaces() -> None:

@@ -254,6 +254,11 @@ class Cgroups:
         self.layout = layout or discover()
         self.parent = f"undercast-{host_id}"
 
+    @property
+    def freezer(self) -> Path | None:
+        """The parent of the version 1 freezer groups, None where version 2 freezes."""
+        return None if self.layout.freezer is None else self.layout.freezer / self.parent
+
     def start(self) -> None:
         """Removes what an earlier run left and makes the parent groups. Raises CgroupsMissing."""
         self.sweep()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -28,6 +29,7 @@ BLOCK_BITS = 21
 GATEWAY = IPv4Address("169.254.76.1")
 RUNTIME_API = ("127.0.0.1", 9001)
 AWS_GATEWAY = ("127.0.0.1", 4566)
+_HOST_ID = re.compile("[0-9a-f]{6}")
 _HOST_SIDE, _INSIDE = "02:75:63:00:00:01", "02:75:63:00:00:02"
 _HAS_IPV6 = Path("/proc/sys/net/ipv6").is_dir()
 
@@ -79,8 +81,21 @@ class AddressBlock:
                 continue
             self.network = block
             self._lock = lock
+            self.former = self._sign(host_id, directory)
             return
         raise NoAddresses(f"all {len(blocks)} blocks of {SPACE} are in use by other servers on this machine")
+
+    def _sign(self, host_id: str, directory: Path) -> str | None:
+        """Says who has the block now; returns which server had it and is dead, if any."""
+        former = os.pread(self._lock, 64, 0).decode(errors="replace").strip()
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, host_id.encode(), 0)
+        if not _HOST_ID.fullmatch(former) or former == host_id:
+            return None
+        for path in directory.glob("functions-*.lock"):
+            if path.read_text(errors="replace").strip() == former and _held(path):
+                return None  # it lives, with another block
+        return former
 
     def address(self, number: int) -> IPv4Address:
         """The address with this number, counted from 1."""
@@ -90,6 +105,16 @@ class AddressBlock:
 
     def close(self) -> None:
         os.close(self._lock)
+
+
+def _held(lock: Path) -> bool:
+    """Whether a process has this lock."""
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:

@@ -42,6 +42,7 @@ _DESCRIPTORS = 65536
 
 
 _QUIET_S = 0.02  # nobody asked for so long: time to prepare
+_BURIAL_S = 0.5
 _KEEP_S = 120.0  # nobody asked for so long: what was prepared goes
 _Kind = tuple[Zygote, int]  # what prepared environments differ in: where from, and the size of /tmp
 
@@ -120,6 +121,8 @@ class Sandboxes:
     def _egress(self, notes: list[str]) -> AddressBlock | None:
         """Without a packet filter no environment may have a cable: it would reach the host."""
         block = AddressBlock(self._host_id)
+        if block.former is not None:
+            self._bury(block.former)
         try:
             packet_filter.apply(self._host_id, block.network)
         except FilterUnavailable as error:
@@ -128,6 +131,13 @@ class Sandboxes:
             log.warning("%s", notes[-1])
             return None
         return block
+
+    def _bury(self, host_id: str) -> None:
+        """Removes what a server left that was killed and never started again."""
+        with contextlib.suppress(FilterUnavailable, OSError):
+            packet_filter.remove(host_id)
+        with contextlib.suppress(CgroupsMissing, OSError):
+            Cgroups(host_id).sweep(_BURIAL_S)
 
     def runtimes(self) -> Mapping[str, Runtime]:
         """What this machine offers, by AWS's identifier."""
@@ -301,6 +311,7 @@ class Sandboxes:
             users=self._users,
             client=client,
             preload=runtime.zygote,
+            freezer=self._cgroups.freezer if self._cgroups is not None else None,
         )
 
     def _give_back(self, sandbox: Sandbox) -> None:

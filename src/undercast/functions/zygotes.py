@@ -96,8 +96,12 @@ class Zygote:
         prefix: Path | None,
         client: Path | None,
         preload: bool,
+        freezer: Path | None,
     ) -> Zygote:
-        """Starts a zygote on an interpreter and waits until it is up. Raises SandboxError."""
+        """Starts a zygote on an interpreter and waits until it is up. Raises SandboxError.
+
+        `freezer` is the parent of this server's version 1 freezer groups, to be thawed when it is killed.
+        """
         root = directory / "root"
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -130,13 +134,13 @@ class Zygote:
         zygote = cls(process, here, log_file, preload)
         try:
             await asyncio.to_thread(_write_all, plan_write, json.dumps(plan).encode())
-            await zygote._greet()
+            await zygote._greet(freezer)
         except BaseException:
             zygote.close()
             raise
         return zygote
 
-    async def _greet(self) -> None:
+    async def _greet(self, freezer: Path | None) -> None:
         loop = asyncio.get_running_loop()
         try:
             answer = await asyncio.wait_for(loop.sock_recv(self._channel, 64), START_LIMIT_S)
@@ -152,7 +156,12 @@ class Zygote:
             "masked_files": files,
             "masked_directories": directories,
         }
-        await self.fork(settings, {})
+        with contextlib.ExitStack() as handed:
+            fds = {}
+            if freezer is not None:
+                fds["freezer"] = os.open(freezer, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                handed.callback(os.close, fds["freezer"])
+            await self.fork(settings, fds)
 
     def _last_words(self) -> str:
         with contextlib.suppress(OSError):

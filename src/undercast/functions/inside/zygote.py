@@ -30,21 +30,41 @@ def serve(channel: socket.socket, own_pids: int, bootstrap: ModuleType | None) -
         return
     for name in ("filter", "snapshot_filter"):
         settings[name] = bytes.fromhex(settings[name])
+    own = [own_pids, *settings["fds"].values()]
     gc.collect()
     gc.freeze()  # the collector must not write to what is shared with every environment
     while True:
         request = receive(channel)
         if request is None:
-            return
+            break
         # for children only: the next one is process 1 of its own namespace
         kernel.unshare(kernel.CLONE_NEWPID)
         if kernel.fork() == 0:
             channel.close()
-            os.close(own_pids)
+            for number in own:
+                os.close(number)
             init.run(settings, request, bootstrap)  # does not return
         kernel.setns(own_pids, kernel.CLONE_NEWPID)
         for number in request["fds"].values():
             os.close(number)
+    if "freezer" in settings["fds"]:
+        _thaw(settings["fds"]["freezer"])
+
+
+def _thaw(freezer: int) -> None:
+    """Lets the frozen environments of a server that was killed end: version 1 cgroups hold even SIGKILL back.
+
+    They are told to when this process, their parent, ends.
+    """
+    for name in os.listdir(freezer):
+        try:
+            state = os.open(name + "/freezer.state", os.O_WRONLY, dir_fd=freezer)
+        except OSError:
+            continue  # a file, or gone meanwhile
+        try:
+            os.write(state, b"THAWED")
+        finally:
+            os.close(state)
 
 
 def _preloaded() -> ModuleType:
@@ -62,7 +82,6 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     own_pids = int(sys.argv[3])
     os.set_inheritable(own_pids, False)
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.drop_capability_bounds()
     os.setgroups([])
