@@ -44,7 +44,7 @@ export function Editor({ name, value, onChange, onSave, label, minHeight = 320 }
           basicSetup,
           language(name),
           dark ? oneDark : [],
-          EditorView.contentAttributes.of({ "aria-label": label }),
+          EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
           EditorView.theme({ "&": { fontSize: "13px", minHeight: `${minHeight}px` }, ".cm-scroller": { minHeight: `${minHeight}px`, overflow: "auto" } }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) handlers.current.onChange(update.state.doc.toString());
