@@ -100,6 +100,8 @@ async def ensure_project(incus: Incus, places: Places) -> None:
             DATA_LABEL: str(places.data),
         },
     }
+    # A project whose data folder is missing is taken for one that nobody owns any more.
+    places.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     if places.project not in await our_projects(incus):
         with contextlib.suppress(Conflict):
             await incus.request("POST", "/1.0/projects", body, query=_GLOBAL)
