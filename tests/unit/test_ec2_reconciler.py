@@ -400,14 +400,33 @@ def test_no_room_ends_a_launch(lab: Lab) -> None:
     with_server(lab, scenario)
 
 
-def test_spot_makes_room_and_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reset_leaves_nothing(lab: Lab) -> None:
+    async def scenario(ec2: Ec2) -> None:
+        extra = [{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1, "DeleteOnTermination": False}}]
+        await asyncio.to_thread(run, ec2, 2, BlockDeviceMappings=extra)
+        await lab.until(lambda: states(ec2) == ["running"] * 2)
+        volume = next(v for v in ec2.estate.all(ACCOUNT, REGION, "volume") if not v.get("_Root"))
+        ask = {"VolumeId": volume["VolumeId"]}
+        snapshot = await asyncio.to_thread(ec2.snapshots.create_snapshot, call("CreateSnapshot"), ask)
+        await lab.until(lambda: lab.world.snapshots == {snapshot["SnapshotId"]})
+        await ec2.cloud.reset(ACCOUNT)
+        await lab.until(lambda: not (lab.world.machines or lab.world.volumes or lab.world.snapshots))
+        assert states(ec2) == []
+        await asyncio.to_thread(run, ec2, 1)  # the account has a default VPC again
+        await lab.until(lambda: states(ec2) == ["running"])
+
+    with_server(lab, scenario)
+
+
+@pytest.mark.parametrize("behaviour", ["terminate", "stop"])
+def test_spot_makes_room_and_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
     """An On-Demand launch that needs the room ends a Spot Instance, whose persistent request then waits."""
 
     async def scenario(ec2: Ec2) -> None:
         monkeypatch.setattr("undercast.services.ec2.spot.NOTICE", dt.timedelta(seconds=0))
         small = Capability(True, "", cpus=64, memory_mib=1024, architecture="x86_64")
         monkeypatch.setattr(ec2.cloud.machines, "capability", lambda: small)
-        options = {"SpotInstanceType": "persistent", "InstanceInterruptionBehavior": "terminate"}
+        options = {"SpotInstanceType": "persistent", "InstanceInterruptionBehavior": behaviour}
         market = {"MarketType": "spot", "SpotOptions": options}
         (spot,) = await asyncio.to_thread(run, ec2, 1, InstanceMarketOptions=market)
         await asyncio.to_thread(run, ec2, 1)
@@ -415,7 +434,8 @@ def test_spot_makes_room_and_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(AwsError, match="InsufficientInstanceCapacity"):
             await asyncio.to_thread(run, ec2, 3)
         (third,) = await asyncio.to_thread(run, ec2, 1)
-        await lab.until(lambda: states(ec2) == ["running", "running", "terminated"])
+        end = {"terminate": "terminated", "stop": "stopped"}[behaviour]
+        await lab.until(lambda: states(ec2) == ["running", "running", end])
         record = ec2.estate.get(ACCOUNT, REGION, "instance", spot)
         assert record and record["StateReason"]["Code"] == "Server.SpotInstanceTermination"
 
@@ -423,7 +443,8 @@ def test_spot_makes_room_and_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatc
             (one,) = ec2.estate.all(ACCOUNT, REGION, "spot-instances-request")
             return one["State"], one["Status"]["Code"]
 
-        await lab.until(lambda: request() == ("open", "capacity-not-available"))
+        why = {"terminate": "capacity-not-available", "stop": "instance-stopped-no-capacity"}[behaviour]
+        await lab.until(lambda: request() == ("open", why))
         await asyncio.to_thread(ec2.power.terminate_instances, call(), {"InstanceIds": [third]})
         await lab.until(lambda: request() == ("active", "fulfilled"))
 

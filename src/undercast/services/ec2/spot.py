@@ -204,6 +204,9 @@ class Spot:
             request = change.get(KIND, key.id)
             if request is None or request["State"] != "open":
                 return
+            if (stopped := self._interrupted_instance(change, request)) is not None:
+                self._start_again(change, request, stopped, now)
+                return
             if request.get("ValidUntil") and request["ValidUntil"] <= now:
                 after = {**request, "State": "closed", "Status": status("schedule-expired", now)}
             else:
@@ -212,6 +215,25 @@ class Spot:
                 after = self.fulfil(change, call, evaluated)
             if after["Status"]["Code"] != request["Status"]["Code"]:
                 change.put(KIND, key.id, after)
+
+    @staticmethod
+    def _interrupted_instance(change: Change, request: Record) -> Record | None:
+        """The instance that was stopped for want of room and waits for it."""
+        instance = change.get("instance", request.get("InstanceId") or "")
+        if instance is None or states.name(instance) not in ("stopping", "stopped"):
+            return None
+        return instance if instance.get("_Interrupted") else None
+
+    def _start_again(self, change: Change, request: Record, instance: Record, now: dt.datetime) -> None:
+        if states.name(instance) != "stopped":
+            return
+        try:
+            self._ec2.capacity.check([instance])
+        except AwsError:
+            return
+        self._ec2.power.starting(change, {**instance, "_Interrupted": False}, now)
+        active = {**request, "State": "active", "Status": status("fulfilled", now)}
+        change.put(KIND, request["SpotInstanceRequestId"], active)
 
     def _follow(self, key: Key, request: Record, now: dt.datetime) -> None:
         """The instance of a fulfilled request has come to an end, or been stopped."""
@@ -226,7 +248,8 @@ class Spot:
                 after["State"] = "open"
         elif state == "stopped" and request["State"] == "active":
             # A request whose instance its user stopped is disabled; an interrupted one waits for room.
-            after = {**request, "State": "disabled", "Status": status(f"instance-stopped-{by}", now)}
+            waits = "open" if forced else "disabled"
+            after = {**request, "State": waits, "Status": status(f"instance-stopped-{by}", now)}
         elif state == "running" and request["State"] == "disabled":
             after = {**request, "State": "active", "Status": status("fulfilled", now)}
         if after is not request:

@@ -32,6 +32,9 @@ class StorageDriver:
         if record is None:
             if key.kind == "volume":
                 await self._delete_data(key.id)
+            elif key.kind == "snapshot":
+                await self._machines.volumes.delete_snapshot(key.id)
+                await self._machines.roots.delete(key.id)
             return
         match key.kind:
             case "volume":

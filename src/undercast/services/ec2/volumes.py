@@ -117,6 +117,10 @@ class Volumes:
         chosen, token = page(rows, params, lambda row: row["VolumeId"])
         return answer("VolumeStatuses", chosen, token)
 
+    def get_ebs_encryption_by_default(self, call: Call, params: Params) -> Result:
+        dry_run(params)
+        return {"EbsEncryptionByDefault": False}
+
     def describe_volume_attribute(self, call: Call, params: Params) -> Result:
         dry_run(params)
         with self._estate.change(call.account, call.region) as change:
