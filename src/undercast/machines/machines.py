@@ -150,7 +150,7 @@ class Machines:
 
     async def stop_machine(self, name: str, force: bool = False, timeout_s: float = 30.0) -> None:
         """Shut a machine down; one that does not follow within the limit loses its power, as on EC2."""
-        if force or not await self._gently(name, "stop", timeout_s):
+        if force or not await self._gently(name, timeout_s):
             await self._stop_hard(name)
 
     async def _stop_hard(self, name: str) -> None:
@@ -161,17 +161,21 @@ class Machines:
                 raise
 
     async def reboot(self, name: str, timeout_s: float = 30.0) -> None:
-        """Restart a machine; one that does not shut down within the limit is reset."""
-        if not await self._gently(name, "restart", timeout_s):
-            await self._change(name, "restart", force=True, timeout_s=30)
+        """Restart a machine; one that does not shut down within the limit is reset.
 
-    async def _gently(self, name: str, action: str, timeout_s: float) -> bool:
+        Stopped and started in two steps: Incus's own restart leaves a machine standing that went down a
+        moment after its patience had ended.
+        """
+        await self.stop_machine(name, timeout_s=timeout_s)
+        await self.start_machine(name)
+
+    async def _gently(self, name: str, timeout_s: float) -> bool:
         """Ask its init, and ask again: one that has only just begun to boot does not hear the first time."""
         deadline = time.monotonic() + timeout_s
         patience = 2.0
         while (left := deadline - time.monotonic()) > 0:
             try:
-                await self._change(name, action, timeout_s=min(patience, left))
+                await self._change(name, "stop", timeout_s=min(patience, left))
                 return True
             except (NotFound, Unavailable):
                 raise
