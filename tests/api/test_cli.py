@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -76,6 +77,7 @@ def test_a_life_of_a_cloud(home: Home) -> None:
     assert "is running" in up.stdout
     described = json.loads((home.data / "server.json").read_text())
     assert described["url"] in up.stdout
+    assert re.search(rf"{re.escape(described['url'])}/console/#token=\S{{43}}\n", up.stdout)
     assert (home.data / "server.json").stat().st_mode & 0o777 == 0o600
 
     second = home("up", "--detach", code=1)
