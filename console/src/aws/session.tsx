@@ -43,7 +43,7 @@ export async function redeem(token: string): Promise<{ keys: Keys; region: strin
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ token }),
   });
-  if (!answer.ok) throw new Error("This sign-in link was used before or has expired. Run `undercast status` for a new one.");
+  if (!answer.ok) throw new Error("This sign-in link was used before or has expired. Run `undercast console` for a new one.");
   const body = await answer.json();
   return {
     keys: { accessKeyId: body.AccessKeyId, secretAccessKey: body.SecretAccessKey, sessionToken: body.SessionToken },
