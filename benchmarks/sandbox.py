@@ -156,12 +156,13 @@ async def _measure(rounds: int, folder: Path) -> None:
             figures["ready"].add(percentile(ready, 0.5), forks)
             figures["ready99"].add(percentile(ready, 0.99))
             figures["destroy"].add(percentile(gone, 0.5))
-            made, ready = [], []
+            made, ready, kept = [], [], []
             for _ in range(ONE_BY_ONE):  # without a pause nothing is prepared
                 sandbox, create_ms, ready_ms = await bench.one(bench.spec())
                 made.append(create_ms)
                 ready.append(ready_ms)
-                await sandbox.destroy()
+                kept.append(sandbox)
+            await asyncio.gather(*(sandbox.destroy() for sandbox in kept))
             made, ready = made[ONE_BY_ONE // 2 :], ready[ONE_BY_ONE // 2 :]
             figures["make"].add(percentile(made, 0.5), forks)
             figures["whole"].add(percentile(ready, 0.5), forks)
