@@ -69,7 +69,8 @@ async def _execute(incus: Incus, name: str, body: Mapping[str, Any], timeout_s: 
             async with asyncio.timeout(timeout_s):
                 out, err = await asyncio.gather(_drain(stdout), _drain(stderr))
         except TimeoutError:
-            await control.send_json({"command": "signal", "signal": signal.SIGKILL})
+            with contextlib.suppress(aiohttp.ClientConnectionResetError):
+                await control.send_json({"command": "signal", "signal": signal.SIGKILL})
             raise TimedOut(f"{body['command'][0]} in {name} took longer than {timeout_s:.0f} s") from None
         finished = await incus.get(f"{path}/wait", timeout_s=60, timeout="30")
     finally:
@@ -81,11 +82,12 @@ async def _execute(incus: Incus, name: str, body: Mapping[str, Any], timeout_s: 
 
 
 async def _drain(socket: aiohttp.ClientWebSocketResponse) -> bytes:
-    """All a stream carries. An empty text message is Incus's end of stream."""
+    """All a stream carries. An empty text message is Incus's end of stream; so is a socket it has shut."""
     data = bytearray()
-    async for message in socket:
-        if message.type is aiohttp.WSMsgType.BINARY and len(data) < _OUTPUT_LIMIT:
-            data += message.data
-        elif message.type is aiohttp.WSMsgType.TEXT and not message.data:
-            break
+    with contextlib.suppress(aiohttp.ClientConnectionResetError):
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.BINARY and len(data) < _OUTPUT_LIMIT:
+                data += message.data
+            elif message.type is aiohttp.WSMsgType.TEXT and not message.data:
+                break
     return bytes(data)
