@@ -32,7 +32,7 @@ class StorageDriver:
         if record is None:
             if key.kind == "volume":
                 await self._delete_data(key.id)
-            elif key.kind == "snapshot":
+            elif key.kind == "snapshot" and not self._in_the_bin(key):
                 await self._machines.volumes.delete_snapshot(key.id)
                 await self._machines.roots.delete(key.id)
             return
@@ -45,6 +45,10 @@ class StorageDriver:
                 await asyncio.to_thread(self._note_image, key)
             case "garbage":
                 await self._garbage(key, record)
+
+    def _in_the_bin(self, key: Key) -> bool:
+        """Whether the garbage's own worker deletes it. Without that its whole account was emptied."""
+        return self._estate.get(key.account, key.region, "garbage", key.id) is not None
 
     # Volumes
 
