@@ -78,7 +78,7 @@ def test_lines_and_frames(pipe: Pipe) -> None:
     pipe.put(b"unended" + frame(b"a record\nof two lines\n") + "späť\n".encode())
     assert [text for _, text in pipe.lines or []] == []
     pipe.output.flush()
-    assert pipe.lines[1] == (5000, "a record\nof two lines\n")
+    assert pipe.lines[:2] == [(5000, "unended"), (5000, "a record\nof two lines\n")]
     assert pipe.texts() == ["unended", "a record\nof two lines\n", "späť\n"]
     whole = frame(b"in two pieces")
     pipe.put(whole[:7])

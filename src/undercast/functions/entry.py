@@ -25,10 +25,11 @@ class Entry:
     broken: bool = False  # there is no entry point: every invocation fails
     variables: dict[str, str] = field(default_factory=dict)  # the runtime client's own
 
-    def runtime_version_arn(self, region: str) -> str:
-        """AWS's form: an ARN whose resource is a digest of the runtime's version."""
-        digest = hashlib.sha256(self.runtime_version.encode()).hexdigest()
-        return f"arn:aws:lambda:{region}::runtime:{digest}"
+
+def runtime_version_arn(region: str, runtime: str) -> str:
+    """A stable stand-in for AWS's ARN of a runtime version: there is one version of each runtime here."""
+    digest = hashlib.sha256(runtime.encode()).hexdigest()
+    return f"arn:aws:lambda:{region}::runtime:{digest}"
 
 
 def sandbox_spec(spec: FunctionSpec, entry: Entry, env: Mapping[str, str], snapshot: bool) -> SandboxSpec:

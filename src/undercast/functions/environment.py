@@ -10,7 +10,7 @@ from collections.abc import Callable
 from undercast.functions import failures
 from undercast.functions.attachment import Attachment
 from undercast.functions.container_keys import ContainerKeys
-from undercast.functions.entry import Entry, sandbox_spec
+from undercast.functions.entry import Entry, runtime_version_arn, sandbox_spec
 from undercast.functions.exchange import Exchange, Request
 from undercast.functions.extensions import Extensions
 from undercast.functions.failures import Failure
@@ -61,7 +61,7 @@ class Environment:
         self.expires = math.inf  # perf_counter when its keys grow old
         self.initialization_type = initialization_type
         self.runtime_version = entry.runtime_version
-        self.runtime_version_arn = entry.runtime_version_arn(spec.region)
+        self.runtime_version_arn = runtime_version_arn(spec.region, spec.runtime)
         self.initialised: asyncio.Future[None] = ground.loop.create_future()
         self._entry = entry
         self._snapshot = snapshot  # what it is restored from

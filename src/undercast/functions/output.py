@@ -112,12 +112,12 @@ class Output:
                 break
             end = self._frame_end(buffer, start)
             if end < 0:  # not whole yet
-                self._text(buffer[at:start], ended=True)
+                self._text(buffer[at:start], ended=True, at=self._frame_ms(buffer, start))
                 self._rest = buffer[start:]
                 return
             if end == start:  # no frame after all
                 break
-            self._text(buffer[at:start], ended=True)
+            self._text(buffer[at:start], ended=True, at=self._frame_ms(buffer, start))
             self._frame(buffer, start, end)
             at = end
         self._text(buffer[at:] if at else buffer, ended=False)
@@ -133,18 +133,25 @@ class Output:
         end = start + LOG_HEAD.size + int(length)
         return end if len(buffer) >= end else -1
 
+    @staticmethod
+    def _frame_ms(buffer: bytes, start: int) -> int | None:
+        """When the frame was written: text before it is no younger, and must not be sorted behind it."""
+        if len(buffer) - start < LOG_HEAD.size:
+            return None
+        micros: int = LOG_HEAD.unpack_from(buffer, start)[2]
+        return min(micros // 1000, now_ms()) or None
+
     def _frame(self, buffer: bytes, start: int, end: int) -> None:
-        kind, _, micros = LOG_HEAD.unpack_from(buffer, start)
-        if kind == LOG_INIT_DONE:
+        if LOG_HEAD.unpack_from(buffer, start)[0] == LOG_INIT_DONE:
             if self.on_init_done is not None:
                 self.on_init_done()
             return
         text = buffer[start + LOG_HEAD.size : end].decode("utf-8", "replace")
         for piece in range(0, len(text), LINE_LIMIT):
-            self.add(text[piece : piece + LINE_LIMIT], micros // 1000)
+            self.add(text[piece : piece + LINE_LIMIT], self._frame_ms(buffer, start))
 
-    def _text(self, text: bytes, ended: bool) -> None:
-        """Whole lines become events; the rest waits, unless the text has `ended`."""
+    def _text(self, text: bytes, ended: bool, at: int | None = None) -> None:
+        """Whole lines become events of that time, or now; the rest waits, unless the text has `ended`."""
         self._rest = b""
         if not text:
             return
@@ -154,7 +161,7 @@ class Output:
         self._rest = text[last:]
         if not last:
             return
-        at = now_ms()
+        at = at or now_ms()
         lines = text[:last].decode("utf-8", "replace").split("\n")  # not splitlines(): only \n ends an event
         unended = lines.pop()
         for line in lines:

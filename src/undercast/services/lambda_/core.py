@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import hashlib
 import threading
 import time
 import uuid
@@ -192,12 +191,6 @@ def timestamp(unix: float) -> str:
 def url_timestamp(unix: float) -> str:
     """A time as function URLs and layers write it elsewhere: `2024-01-31T23:59:59.123456Z`."""
     return dt.datetime.fromtimestamp(unix, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def runtime_version_arn(call_region: str, runtime: str) -> str:
-    """A stable stand-in for AWS's ARN of a runtime version: there is one version of each runtime here."""
-    digest = hashlib.sha256(runtime.encode()).hexdigest()
-    return f"arn:aws:lambda:{call_region}::runtime:{digest}"
 
 
 def now() -> float:
