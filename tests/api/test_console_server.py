@@ -276,6 +276,11 @@ async def half_a_header() -> None:
     assert transport.closing
     assert transport.written.startswith(b"HTTP/1.1 408 ")
 
+    silent, unused = Connection(config, ServerState(), limit=1), Transport()
+    silent.connection_made(unused)
+    silent.expire(asyncio.get_running_loop().time() + KEEP_ALIVE_S + 1)
+    assert (unused.closing, unused.written) == (True, b"")
+
     second, refused = Connection(config, connection.server_state, limit=1), Transport()
     second.connection_made(refused)
     assert refused.closing

@@ -47,6 +47,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._deadline = math.inf
+        self._header_bytes = 0
         super().on_headers_complete()
 
     def _should_upgrade_to_ws(self) -> bool:
@@ -63,7 +64,10 @@ class Connection(HttpToolsProtocol):
         """Close the connection when its time is over; `now` is the loop's."""
         if now > self._deadline:
             self._deadline = math.inf
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+            if self._header_bytes:
+                self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+            else:
+                self.transport.close()  # it asked for nothing, so an answer would be for its next request
 
     def _refuse(self, status: HTTPStatus) -> None:
         if self.transport.is_closing():
