@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from undercast.functions.entry import runtime_version_arn
 from undercast.services.base import Call, Params, Result
 from undercast.services.lambda_ import errors, names
-from undercast.functions.entry import runtime_version_arn
 from undercast.services.lambda_.core import Core, row_of
 from undercast.services.lambda_.model import Function
 from undercast.services.lambda_.names import LATEST, Ref

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from undercast.functions.entry import runtime_version_arn
 from undercast.services.base import Result
 from undercast.services.lambda_.code import base64_sha256
-from undercast.functions.entry import runtime_version_arn
 from undercast.services.lambda_.core import timestamp
 from undercast.services.lambda_.errors import CREATING
 from undercast.services.lambda_.model import Function, Version
