@@ -21,6 +21,7 @@ from pathlib import Path
 # the period, the shorter the pause of a function that has used its share up.
 _QUOTA_US, _SHORT_US, _LONG_US = 1_000, 5_000, 100_000
 _WANTED = ("memory", "cpu", "pids")
+_PARENT = "undercast-"
 
 
 class CgroupsMissing(Exception):
@@ -219,7 +220,7 @@ class Cgroup:
         for directory in self.directories:
             with contextlib.suppress(OSError):
                 found.update(int(pid) for pid in (directory / "cgroup.procs").read_text().split())
-        return found
+        return found - {0}  # 0: of another pid namespace, and to kill(2) our own process group
 
     def kill(self) -> None:
         """Ends every process. Frozen ones are thawed, as version 1 does not deliver to them."""
@@ -252,7 +253,7 @@ class Cgroups:
 
     def __init__(self, host_id: str, layout: Layout | None = None) -> None:
         self.layout = layout or discover()
-        self.parent = f"undercast-{host_id}"
+        self.parent = f"{_PARENT}{host_id}"
 
     @property
     def freezer(self) -> Path | None:
@@ -295,15 +296,36 @@ class Cgroups:
 
     def sweep(self, seconds: float = 3.0) -> None:
         """Ends everything in groups of this server's name and removes them, for at most so long."""
+        end([self], seconds)
+
+    def condemn(self) -> list[Cgroup]:
+        """Begins to end everything in these groups."""
         left = list(self._left())
         for group in left:
             with contextlib.suppress(OSError):
                 group.create(0)
             group.kill()
-        _until_gone(left, seconds)
+        return left
+
+    def remove_parents(self) -> None:
+        """Removes the parent groups once they are empty."""
         for mount in self.layout.mounts():
             with contextlib.suppress(OSError):
                 (mount / self.parent).rmdir()
+
+
+def end(servers: Iterable[Cgroups], seconds: float) -> None:
+    """Ends everything in the groups of all of them and removes the groups, for at most so long."""
+    condemned = [(server, server.condemn()) for server in servers]
+    _until_gone([group for _, groups in condemned for group in groups], seconds)
+    for server, _ in condemned:
+        server.remove_parents()
+
+
+def host_ids(layout: Layout) -> set[str]:
+    """Whose groups there are on this machine."""
+    names = {entry.name for mount in layout.mounts() for entry in mount.iterdir()}
+    return {name.removeprefix(_PARENT) for name in names if name.startswith(_PARENT)}
 
 
 def _until_gone(groups: Iterable[Cgroup], seconds: float) -> None:

@@ -11,15 +11,15 @@ kernel removes it with the cable and its routes: nothing can be left behind.
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
-import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from undercast.functions import netlink
+from undercast.functions import locks, netlink
 from undercast.functions.inside import kernel
 
 SPACE = IPv4Network(
@@ -29,7 +29,6 @@ BLOCK_BITS = 21
 GATEWAY = IPv4Address("169.254.76.1")
 RUNTIME_API = ("127.0.0.1", 9001)
 AWS_GATEWAY = ("127.0.0.1", 4566)
-_HOST_ID = re.compile("[0-9a-f]{6}")
 _HOST_SIDE, _INSIDE = "02:75:63:00:00:01", "02:75:63:00:00:02"
 _HAS_IPV6 = Path("/proc/sys/net/ipv6").is_dir()
 
@@ -67,35 +66,20 @@ class Network:
 class AddressBlock:
     """A part of SPACE that no other server on this machine uses, held by a lock while this process lives."""
 
-    def __init__(self, host_id: str, directory: Path = Path("/run/undercast")) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    def __init__(self, host_id: str) -> None:
+        """Raises NoAddresses, OSError."""
+        locks.RUN.mkdir(parents=True, exist_ok=True, mode=0o755)
         blocks = list(SPACE.subnets(new_prefix=BLOCK_BITS))
         first = int(host_id, 16) % len(blocks)
         for block in blocks[first:] + blocks[:first]:
             name = str(block).replace("/", "-")
-            lock = os.open(directory / f"functions-{name}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
+                self._lock = locks.Lock(locks.RUN / f"functions-{name}.lock", host_id)
+            except locks.Taken:
                 continue
             self.network = block
-            self._lock = lock
-            self.former = self._sign(host_id, directory)
             return
         raise NoAddresses(f"all {len(blocks)} blocks of {SPACE} are in use by other servers on this machine")
-
-    def _sign(self, host_id: str, directory: Path) -> str | None:
-        """Says who has the block now; returns which server had it and is dead, if any."""
-        former = os.pread(self._lock, 64, 0).decode(errors="replace").strip()
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, host_id.encode(), 0)
-        if not _HOST_ID.fullmatch(former) or former == host_id:
-            return None
-        for path in directory.glob("functions-*.lock"):
-            if path.read_text(errors="replace").strip() == former and _held(path):
-                return None  # it lives, with another block
-        return former
 
     def address(self, number: int) -> IPv4Address:
         """The address with this number, counted from 1."""
@@ -104,17 +88,8 @@ class AddressBlock:
         return self.network[number]
 
     def close(self) -> None:
-        os.close(self._lock)
-
-
-def _held(lock: Path) -> bool:
-    """Whether a process has this lock."""
-    with lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        """Lets others have the block. Idempotent."""
+        self._lock.close()
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:
@@ -178,13 +153,16 @@ class Networks:
 
     def sweep(self) -> None:
         """Removes cables of an earlier run whose environments have not ended yet."""
-        for index, name in socket.if_nameindex():
-            if name.startswith(self._prefix):
-                try:
-                    self._netlink.send(netlink.delete_link(index))
-                except OSError:
-                    continue  # gone meanwhile
+        remove_cables(self._netlink, [self._prefix])
 
     def close(self) -> None:
         self._netlink.close()
         os.close(self._home)
+
+
+def remove_cables(route: netlink.Netlink, prefixes: Sequence[str]) -> None:
+    """Removes cables whose names begin so. The kernel does when environments end, in its own time."""
+    for index, name in socket.if_nameindex():
+        if name.startswith(tuple(prefixes)):
+            with contextlib.suppress(OSError):  # gone meanwhile
+                route.send(netlink.delete_link(index))

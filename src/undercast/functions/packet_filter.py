@@ -15,9 +15,11 @@ import subprocess
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from undercast.functions import netlink
 from undercast.functions.env_network import SPACE, interface_prefix
 
 _TIMEOUT_S = 10
+_TABLE = "undercast_functions_"
 
 
 class FilterUnavailable(Exception):
@@ -25,7 +27,7 @@ class FilterUnavailable(Exception):
 
 
 def table(host_id: str) -> str:
-    return f"undercast_functions_{host_id}"
+    return f"{_TABLE}{host_id}"
 
 
 def ruleset(host_id: str, block: IPv4Network) -> str:
@@ -82,6 +84,13 @@ def apply(host_id: str, block: IPv4Network) -> None:
         raise FilterUnavailable(f"cannot turn on forwarding of packets: {error.strerror}") from error
 
 
-def remove(host_id: str) -> None:
-    """Removes the table, if there is one."""
-    _nft(["-f", "-"], f"table inet {table(host_id)}\ndelete table inet {table(host_id)}\n")
+def remove(*host_ids: str) -> None:
+    """Removes the tables of these servers, as far as there are any."""
+    tables = [table(host_id) for host_id in host_ids]
+    _nft(["-f", "-"], "".join(f"table inet {name}\ndelete table inet {name}\n" for name in tables))
+
+
+def host_ids() -> set[str]:
+    """Whose tables there are. Raises OSError."""
+    tables = netlink.inet_tables()
+    return {name.removeprefix(_TABLE) for name in tables if name.startswith(_TABLE)}

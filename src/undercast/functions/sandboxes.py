@@ -20,7 +20,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from undercast.functions import clients, packet_filter
+from undercast.functions import clients, leftovers, locks, packet_filter
 from undercast.functions.cells import Cell, Cells
 from undercast.functions.cgroups import Cgroups, CgroupsMissing
 from undercast.functions.env_network import AddressBlock, Networks, NoAddresses
@@ -42,7 +42,7 @@ _DESCRIPTORS = 65536
 
 
 _QUIET_S = 0.02  # nobody asked for so long: time to prepare
-_BURIAL_S = 0.5
+_LIFE_S = 5.0
 _KEEP_S = 120.0  # nobody asked for so long: what was prepared goes
 _Kind = tuple[Zygote, int]  # what prepared environments differ in: where from, and the size of /tmp
 
@@ -75,6 +75,8 @@ class Sandboxes:
         self._networks: Networks | None = None
         self._cgroups: Cgroups | None = None
         self._block: AddressBlock | None = None
+        self._life: locks.Lock | None = None
+        self._sweeping: asyncio.Future[None] | None = None
         self._alive: set[Sandbox] = set()
         self._prepared: dict[_Kind, collections.deque[Sandbox]] = {}
         self._timers: dict[_Kind, asyncio.TimerHandle] = {}
@@ -91,6 +93,7 @@ class Sandboxes:
         if self.capability.available:
             assert self._cells is not None
             self._cells.start()
+            self._sweeping = asyncio.ensure_future(asyncio.to_thread(_sweep))
         else:
             log.warning("%s", self.capability.reason)
 
@@ -101,7 +104,8 @@ class Sandboxes:
         notes: list[str] = []
         try:
             self._take_hold(notes)
-        except (CgroupsMissing, NoAddresses, DisksUnavailable, OSError, ValueError) as error:
+        except (CgroupsMissing, NoAddresses, DisksUnavailable, locks.Taken, OSError, ValueError) as error:
+            self._let_go()
             return Capability(False, f"functions cannot run on this machine: {error}")
         return Capability(True, None, tuple(notes))
 
@@ -109,6 +113,7 @@ class Sandboxes:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _DESCRIPTORS)), hard))
+        self._life = locks.take_life(self._host_id, _LIFE_S)
         self._cgroups = Cgroups(self._host_id)
         self._cgroups.start()
         self._block = self._egress(notes)
@@ -121,8 +126,6 @@ class Sandboxes:
     def _egress(self, notes: list[str]) -> AddressBlock | None:
         """Without a packet filter no environment may have a cable: it would reach the host."""
         block = AddressBlock(self._host_id)
-        if block.former is not None:
-            self._bury(block.former)
         try:
             packet_filter.apply(self._host_id, block.network)
         except FilterUnavailable as error:
@@ -131,13 +134,6 @@ class Sandboxes:
             log.warning("%s", notes[-1])
             return None
         return block
-
-    def _bury(self, host_id: str) -> None:
-        """Removes what a server left that was killed and never started again."""
-        with contextlib.suppress(FilterUnavailable, OSError):
-            packet_filter.remove(host_id)
-        with contextlib.suppress(CgroupsMissing, OSError):
-            Cgroups(host_id).sweep(_BURIAL_S)
 
     def runtimes(self) -> Mapping[str, Runtime]:
         """What this machine offers, by AWS's identifier."""
@@ -334,6 +330,9 @@ class Sandboxes:
             else:
                 starting.cancel()
         self._zygotes.clear()
+        if self._sweeping is not None:
+            await self._sweeping  # takes seconds at the most
+            self._sweeping = None
         if self.capability.available:
             self.capability = Capability(False, "functions have been stopped")
             await asyncio.to_thread(self._clear)
@@ -349,9 +348,23 @@ class Sandboxes:
         if self._block is not None:
             with contextlib.suppress(FilterUnavailable):
                 packet_filter.remove(self._host_id)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Lets go of the locks, the one on this server's life last."""
+        if self._block is not None:
             self._block.close()
+        if self._life is not None:
+            self._life.close()
 
 
 def _lives(starting: asyncio.Task[Zygote]) -> bool:
     """Whether a start that is done gave a zygote that is still there."""
     return not starting.cancelled() and starting.exception() is None and starting.result().alive
+
+
+def _sweep() -> None:
+    try:
+        leftovers.sweep()
+    except OSError as error:
+        log.warning("what servers left that were killed could not be removed: %s", error)
