@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import BigInteger, Executable, bindparam, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from undercast.store.store import Store
@@ -20,10 +20,14 @@ _PAUSE_S = 0.1  # how long events gather before they are written
 _MOST_BYTES = 64 << 20  # beyond this, events are dropped rather than memory exhausted
 _OVERHEAD = 26  # bytes CloudWatch Logs counts beside each message
 
+_MOST_IDS, _IDS_AT_ONCE = 10_000, 500
+
 Events = Sequence[tuple[int, str]]  # (Unix time in ms, message)
+StreamKey = tuple[str, str, str, str]  # account, region, group, stream
+_Row = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """Events of one stream, in order."""
 
@@ -47,6 +51,7 @@ class LogWriter:
         self._flushed: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._listeners: set[Callable[[Batch], None]] = set()
+        self._ids: dict[StreamKey, int] = {}  # of streams, for the thread that writes
 
     async def start(self) -> None:
         """Begin writing."""
@@ -118,52 +123,87 @@ class LogWriter:
             waiting.set_exception(failure)
 
     def _write(self, batches: list[Batch]) -> None:
-        streams: dict[tuple[str, str, str, str], list[Batch]] = {}
+        streams: dict[StreamKey, list[Batch]] = {}
         for batch in batches:
             streams.setdefault((batch.account, batch.region, batch.group, batch.stream), []).append(batch)
         with self._store.write() as session:
+            known = self._known_streams(session, streams)
+            rows: list[_Row] = []
+            changes: list[_Row] = []
             for key, parts in streams.items():
-                _write_stream(session, key, parts)
+                stream_id = known.get(key) or _stream_id(session, *key)
+                known[key] = stream_id
+                changes.append(_gather(rows, key, stream_id, parts))
+            session.flush()
+            connection = session.connection()
+            connection.execute(_INSERT, rows)
+            connection.execute(_UPDATE, changes)
+        self._ids.update(known)
+
+    def _known_streams(self, session: Session, keys: Iterable[StreamKey]) -> dict[StreamKey, int]:
+        """The ids of streams written before, as far as those have not been deleted since."""
+        asked = [self._ids[key] for key in keys if key in self._ids]
+        if len(self._ids) > _MOST_IDS:
+            self._ids.clear()
+        found: dict[StreamKey, int] = {}
+        for at in range(0, len(asked), _IDS_AT_ONCE):
+            some = asked[at : at + _IDS_AT_ONCE]
+            for row in session.connection().execute(_NAMES, {"ids": some}):
+                found[row.account, row.region, row.group, row.stream] = row.id
+        return found
 
 
-def _write_stream(session: Session, key: tuple[str, str, str, str], parts: list[Batch]) -> None:
-    account, region, group, stream = key
-    stream_id = _stream_id(session, account, region, group, stream)
-    rows = [
-        {
-            "stream_id": stream_id,
-            "account": account,
-            "region": region,
-            "timestamp": timestamp,
-            "ingestion": part.ingestion,
-            "message": message,
-        }
-        for part in parts
-        for timestamp, message in part.events
-    ]
-    session.execute(insert(LogEvent), rows)
-    times = [timestamp for part in parts for timestamp, _ in part.events]
-    size = sum(len(message.encode()) + _OVERHEAD for part in parts for _, message in part.events)
-    first, last = min(times), max(times)
-    session.execute(
-        update(LogStream)
-        .where(LogStream.id == stream_id)
+def _gather(rows: list[_Row], key: StreamKey, stream_id: int, parts: list[Batch]) -> _Row:
+    """Add the events of one stream to the rows to insert; returns what changes in the stream."""
+    account, region = key[0], key[1]
+    size, first, last = 0, parts[0].events[0][0], 0
+    for part in parts:
+        ingestion = part.ingestion
+        for timestamp, message in part.events:
+            size += _OVERHEAD + (len(message) if message.isascii() else len(message.encode()))
+            first, last = min(first, timestamp), max(last, timestamp)
+            rows.append(
+                {
+                    "stream_id": stream_id,
+                    "account": account,
+                    "region": region,
+                    "timestamp": timestamp,
+                    "ingestion": ingestion,
+                    "message": message,
+                }
+            )
+    return {"of": stream_id, "first": first, "last": last, "ingested": parts[-1].ingestion, "size": size}
+
+
+def _statements() -> tuple[Executable, Executable, Executable]:
+    """Made once: making them takes longer than running them."""
+    first, last = bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
+    columns = LogStream.first_event, LogStream.last_event
+    change = (
+        update(LogStream.__table__)  # type: ignore[arg-type]  # a Table, which the ORM types as FromClause
+        .where(LogStream.id == bindparam("of"))
         .values(
-            first_event=_smaller(LogStream.first_event, first),
-            last_event=_greater(LogStream.last_event, last),
-            last_ingestion=parts[-1].ingestion,
-            stored_bytes=LogStream.stored_bytes + size,
+            first_event=case((func.coalesce(columns[0], first) < first, columns[0]), else_=first),
+            last_event=case((func.coalesce(columns[1], last) > last, columns[1]), else_=last),
+            last_ingestion=bindparam("ingested"),
+            stored_bytes=LogStream.stored_bytes + bindparam("size", type_=BigInteger),
         )
     )
+    names = (
+        select(
+            LogStream.id,
+            LogStream.account,
+            LogStream.region,
+            LogGroup.name.label("group"),
+            LogStream.name.label("stream"),
+        )
+        .join(LogGroup, LogGroup.id == LogStream.group_id)
+        .where(LogStream.id.in_(bindparam("ids", expanding=True)))
+    )
+    return insert(LogEvent.__table__), change, names  # type: ignore[arg-type]
 
 
-def _smaller(column: object, value: int) -> object:
-    """The smaller of a nullable column and a value, on every database."""
-    return case((func.coalesce(column, value) < value, column), else_=value)
-
-
-def _greater(column: object, value: int) -> object:
-    return case((func.coalesce(column, value) > value, column), else_=value)
+_INSERT, _UPDATE, _NAMES = _statements()
 
 
 def _stream_id(session: Session, account: str, region: str, group: str, stream: str) -> int:
