@@ -165,9 +165,11 @@ class MachineDriver:
                 after.pop("StateReason", None)
             change.put("instance", key.id, after)
             for volume, attachment in of_instance(change.all("volume"), key.id):
-                if volume.get("_Root") and attachment["State"] == "attaching":
-                    attached = {**attachment, "State": "attached"}
-                    change.put("volume", volume["VolumeId"], {**volume, "Attachments": [attached]})
+                if attachment["State"] == "attaching":
+                    # The root disk is attached now. Others that came meanwhile are seen by their own workers.
+                    state = "attached" if volume.get("_Root") else "attaching"
+                    noted = {**attachment, "State": state}
+                    change.put("volume", volume["VolumeId"], {**volume, "Attachments": [noted]})
 
     def _give_up(self, key: Key, error: MachineError) -> None:
         """A launch that fails ends as terminated, a start as stopped: so does AWS."""

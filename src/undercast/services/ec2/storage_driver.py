@@ -63,7 +63,7 @@ class StorageDriver:
             return
         attachment = record["Attachments"][0] if record["Attachments"] else None
         if attachment and not record.get("_Root"):
-            if attachment["State"] == "attaching":
+            if attachment["State"] == "attaching" and self._made(key, attachment["InstanceId"]):
                 await self.attach(key)
             elif attachment["State"] in ("detaching", "busy"):
                 await self._detach(key, record)
@@ -78,23 +78,23 @@ class StorageDriver:
         else:
             await self._machines.volumes.create(record["VolumeId"], record["Size"], snapshot_id)
 
+    def _made(self, key: Key, instance_id: str) -> bool:
+        """Whether the machine is there. Until then the launch attaches: Incus must not be asked to change a
+        machine it is still making."""
+        instance = self._estate.get(key.account, key.region, "instance", instance_id)
+        return instance is not None and bool(instance.get("_Made"))
+
     async def attach(self, key: Key) -> None:
-        """Attach the volume, unless its machine is still to be made: then the launch does it."""
+        """Attach the volume to its machine, which has to be there."""
         record = self._estate.get(key.account, key.region, "volume", key.id)
         if record is None or not record["Attachments"]:
             return
         attachment = record["Attachments"][0]
         if record.get("_New"):
             await self.make(record)
-        try:
-            await self._machines.volumes.attach(
-                key.id, attachment["InstanceId"], inside_name(attachment["Device"])
-            )
-        except NotFound:
-            instance = self._estate.get(key.account, key.region, "instance", attachment["InstanceId"])
-            if instance is not None and instance.get("_Made"):
-                raise
-            return
+        await self._machines.volumes.attach(
+            key.id, attachment["InstanceId"], inside_name(attachment["Device"])
+        )
         await asyncio.to_thread(self._note_attachment, key, "attaching", "attached")
 
     async def _detach(self, key: Key, record: Record) -> None:
