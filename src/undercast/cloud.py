@@ -110,3 +110,8 @@ class Cloud:
     def health(self) -> Mapping[str, str]:
         """The services that are up, as `GET /_undercast/health` tells them."""
         return dict.fromkeys(sorted(self.services), "available")
+
+    def runtimes(self) -> Mapping[str, str]:
+        """The functions' runtimes, as the same answer tells them: available, or what stands in."""
+        offered = self.functions.runtimes() if self.settings.functions_enabled else {}
+        return {name: statement or "available" for name, statement in sorted(offered.items())}

@@ -522,6 +522,13 @@ def test_custom_runtime_and_streaming(world: World) -> None:
 
     missing = world.function("", "other", runtime="provided.al2")
     assert missing.fail()["errorType"] == "Runtime.InvalidEntrypoint"
+    closed = world.function("#!/bin/sh\n", "bootstrap", runtime="provided.al2")
+    (closed.folder / "bootstrap").chmod(0o644)
+    refused = {
+        "errorType": "Runtime.InvalidEntrypoint",
+        "errorMessage": "RequestId: ID Error: fork/exec /var/task/bootstrap: permission denied",
+    }
+    assert closed.fail(request_id="ID") == refused
     shell = world.function("#!/bin/sh\necho from sh\nexit 5\n", "bootstrap", runtime="provided.al2")
     assert shell.fail(request_id="ID")["errorMessage"] == (
         "RequestId: ID Error: Runtime exited with error: exit status 5"

@@ -126,6 +126,7 @@ def test_health_and_accounts(server: Server, account: Account) -> None:
     told = requests.get(f"{server.url}/_undercast/health", timeout=5).json()
     assert told["status"] == "running"
     assert told["services"]["sts"] == "available"
+    assert told["runtimes"]["provided.al2023"] == "available"
     assert account.signed("POST", "/_undercast/accounts", "undercast", b"{}").status_code == 403
     assert server.signed("POST", "/_undercast/accounts", "undercast", b"[]").status_code == 400
     short = server.signed("POST", "/_undercast/accounts", "undercast", b'{"account": "1"}')

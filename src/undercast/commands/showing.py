@@ -74,18 +74,12 @@ def _show_server(server: running.Running, health: dict[str, Any] | None) -> None
     if health is None:
         table.add_row("Health", "[red]does not answer[/]; see: undercast logs")
     else:
-        services = health.get("services", {})
-        table.add_row("Services", " ".join(services))
-        for name, text in health.items():
-            if name not in ("services", "status", "version"):
-                table.add_row(name.replace("_", " ").capitalize(), _words(text))
+        table.add_row("Services", " ".join(health.get("services", {})))
+        runtimes = health.get("runtimes", {})
+        table.add_row("Runtimes", " ".join(runtimes))
+        for statement in sorted(set(runtimes.values()) - {"available"}):
+            table.add_row("", f"[yellow]{statement}[/]")
     out.print(table)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return "   ".join(f"{name} {_words(one)}" for name, one in value.items())
-    return str(value)
 
 
 def _show_settings(in_force: Mapping[str, Any]) -> None:

@@ -159,6 +159,11 @@ class Engine:
         if self._running is not None:
             self._running.retire(key_prefix)
 
+    def runtimes(self) -> dict[str, str | None]:
+        """The runtimes that run here, each with the statement of what stands in for it, or None."""
+        offered = self._sandboxes.runtimes().values()
+        return {runtime.name: runtime.statement for runtime in offered if runtime.missing is None}
+
     def stats(self) -> EngineStats:
         """What there is at this moment."""
         pool = self._running

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from undercast.functions import failures
+from undercast.functions.failures import Failure
 from undercast.functions.function import FunctionSpec
 from undercast.functions.spec import Runtime, SandboxSpec
 
@@ -22,7 +24,7 @@ class Entry:
     extensions: list[str]  # names of the executables in /opt/extensions
     runtime_version: str  # as INIT_START says: "python:3.11.2"
     statement: str | None = None  # said in the log: another version of the runtime stands in
-    broken: bool = False  # there is no entry point: every invocation fails
+    broken: Failure | None = None  # there is no usable entry point: every invocation fails so
     variables: dict[str, str] = field(default_factory=dict)  # the runtime client's own
 
 
@@ -55,9 +57,8 @@ def find(spec: FunctionSpec, runtime: Runtime) -> Entry:
     version = f"{family}:{runtime.version}" if runtime.version else spec.runtime.replace(".", ":", 1)
     wrapper = spec.environment.get("AWS_LAMBDA_EXEC_WRAPPER")
     if spec.runtime.startswith("provided"):
-        path = _bootstrap(spec)
-        argv: tuple[str, ...] = (path or _BOOTSTRAPS[0],)
-        return Entry(argv, extensions, version, runtime.statement, broken=path is None)
+        path, broken = _bootstrap(spec)
+        return Entry((path,), extensions, version, runtime.statement, broken)
     if runtime.zygote and not wrapper:
         return Entry(None, extensions, version, runtime.statement)
     argv = (*runtime.argv, spec.handler)
@@ -66,7 +67,7 @@ def find(spec: FunctionSpec, runtime: Runtime) -> Entry:
     # the runtime clients frame their log records on this descriptor: one record, one log event. Python's
     # closes it at the end, which must not be its standard output
     telemetry = "2" if spec.runtime.startswith("python") else "1"
-    return Entry(argv, extensions, version, runtime.statement, False, {"_LAMBDA_TELEMETRY_LOG_FD": telemetry})
+    return Entry(argv, extensions, version, runtime.statement, None, {"_LAMBDA_TELEMETRY_LOG_FD": telemetry})
 
 
 def _extensions(layers: tuple[Path, ...]) -> list[str]:
@@ -80,10 +81,14 @@ def _extensions(layers: tuple[Path, ...]) -> list[str]:
     return sorted(names)
 
 
-def _bootstrap(spec: FunctionSpec) -> str | None:
-    """The custom runtime's entry point: the function's own, else a layer's."""
-    if (spec.code / "bootstrap").is_file():
-        return _BOOTSTRAPS[0]
-    if any((layer / "bootstrap").is_file() for layer in spec.layers):
-        return _BOOTSTRAPS[1]
-    return None
+def _bootstrap(spec: FunctionSpec) -> tuple[str, Failure | None]:
+    """The custom runtime's entry point, the function's or else a layer's, and why it cannot start."""
+    path, roots = _BOOTSTRAPS[0], [spec.code]
+    if not (spec.code / "bootstrap").is_file():
+        path, roots = _BOOTSTRAPS[1], list(spec.layers)
+    files = [root / "bootstrap" for root in roots if (root / "bootstrap").is_file()]
+    if not files:
+        return _BOOTSTRAPS[0], failures.no_bootstrap()
+    # the last layer lies on top; without any execute bit not even root may start a file
+    executable = files[-1].stat().st_mode & 0o111
+    return path, None if executable else failures.not_executable(path)

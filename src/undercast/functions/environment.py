@@ -91,8 +91,8 @@ class Environment:
     async def create(self) -> None:
         """Make the sandbox and begin the initialisation. Raises SandboxError."""
         self._startup.announce(self._entry.statement)
-        if self._entry.broken:
-            self._init_broken(failures.no_bootstrap())
+        if self._entry.broken is not None:
+            self._init_broken(self._entry.broken)
             return
         if self._snapshot is not None:
             await self._begin_with(await self._snapshot.fork(self._journal.variables), {})

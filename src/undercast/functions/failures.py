@@ -92,5 +92,9 @@ def no_bootstrap() -> Failure:
     return Failure("Runtime.InvalidEntrypoint", text)
 
 
+def not_executable(path: str) -> Failure:
+    return Failure("Runtime.InvalidEntrypoint", f"fork/exec {path}: permission denied")
+
+
 def _json(value: dict[str, str]) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

@@ -38,7 +38,8 @@ class Internal:
         """The answer, or None when the path is the API's."""
         path = request.path.rstrip("/")
         if path == "/_undercast/health" and request.method in ("GET", "HEAD"):
-            return _json(200, {"status": "running", "version": __version__, "services": self._cloud.health()})
+            told = {"services": self._cloud.health(), "runtimes": self._cloud.runtimes()}
+            return _json(200, {"status": "running", "version": __version__, **told})
         if path == "/_undercast/reset" and request.method == "POST":
             return await self._reset(request)
         if path == "/_undercast/accounts" and request.method in ("GET", "POST"):
