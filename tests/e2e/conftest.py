@@ -1,4 +1,4 @@
-"""One server with real instances for all of these tests; nothing of it is left behind."""
+"""What these tests share: one server with real instances, of which nothing is left, and one browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from console_support import Visitor, chromium, visit
+from playwright.sync_api import Browser
 from servers_support import Renter, cloud_with_servers, needs_servers
+
+from support import Account
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +32,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     rented = getattr(item, "funcargs", {}).get("renter")
     if report.failed and isinstance(rented, Renter):
         report.sections.append(("server log", rented.server.log[-8000:]))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The one browser of the console's tests."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def visitor(browser: Browser, account: Account) -> Iterator[Visitor]:
+    """Somebody with a fresh account, signed in to the console."""
+    with visit(browser, account) as somebody:
+        somebody.sign_in()
+        yield somebody

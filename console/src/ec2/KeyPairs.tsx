@@ -102,7 +102,7 @@ export function CreateKeyPair({ onCreated, onClose }: { onCreated(name: string):
   }
 
   return (
-    <EditModal title="Create key pair" disabled={!name} onClose={onClose} onSave={() => void create()}>
+    <EditModal title="Create key pair" action="Create key pair" disabled={!name} onClose={onClose} onSave={() => void create()}>
       <FormField label="Key pair name" description="Key pairs allow you to connect to your instance securely.">
         <Input value={name} onChange={({ detail }) => setName(detail.value)} placeholder="Enter key pair name" />
       </FormField>
@@ -138,6 +138,7 @@ function ImportKeyPair({ onImported, onClose }: { onImported(): void; onClose():
   return (
     <EditModal
       title="Import key pair"
+      action="Import key pair"
       disabled={!name || !material}
       onClose={onClose}
       onSave={async () => {

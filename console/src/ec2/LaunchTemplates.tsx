@@ -94,7 +94,7 @@ function CreateTemplate({ onCreate, onClose }: { onCreate(name: string, image: s
   const [type, setType] = useState("t2.micro");
   const [key, setKey] = useState("");
   return (
-    <EditModal title="Create launch template" disabled={!name} onClose={onClose} onSave={() => void onCreate(name, image, type, key)}>
+    <EditModal title="Create launch template" action="Create launch template" disabled={!name} onClose={onClose} onSave={() => void onCreate(name, image, type, key)}>
       <FormField label="Launch template name">
         <Input value={name} onChange={({ detail }) => setName(detail.value)} />
       </FormField>

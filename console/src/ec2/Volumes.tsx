@@ -139,7 +139,7 @@ function CreateVolume({ onCreate, onClose }: { onCreate(size: number, zone: stri
   const [zone, setZone] = useState<string>();
   const chosen = zone ?? zones.data?.[0]?.ZoneName;
   return (
-    <EditModal title="Create volume" disabled={!chosen} onClose={onClose} onSave={() => onCreate(Number(size), chosen!, type)}>
+    <EditModal title="Create volume" action="Create volume" disabled={!chosen} onClose={onClose} onSave={() => onCreate(Number(size), chosen!, type)}>
       <FormField label="Volume type">
         <Select selectedOption={{ value: type, label: type }} options={TYPES} onChange={({ detail }) => setType(detail.selectedOption.value!)} />
       </FormField>
@@ -163,7 +163,7 @@ function AttachVolume({ volume, onAttach, onClose }: { volume: Volume; onAttach(
   const [device, setDevice] = useState("/dev/sdf");
   const fitting = (instances.data ?? []).filter((one) => one.Placement?.AvailabilityZone === volume.AvailabilityZone && ["running", "stopped"].includes(one.State?.Name ?? ""));
   return (
-    <EditModal title="Attach volume" disabled={!instance} onClose={onClose} onSave={() => onAttach(instance!, device)}>
+    <EditModal title="Attach volume" action="Attach volume" disabled={!instance} onClose={onClose} onSave={() => onAttach(instance!, device)}>
       <FormField label="Instance" description={`In ${volume.AvailabilityZone}.`}>
         <Select
           selectedOption={instance ? { value: instance, label: instance } : null}
@@ -183,7 +183,7 @@ function AttachVolume({ volume, onAttach, onClose }: { volume: Volume; onAttach(
 function ModifyVolume({ volume, onModify, onClose }: { volume: Volume; onModify(size: number): void; onClose(): void }) {
   const [size, setSize] = useState(String(volume.Size));
   return (
-    <EditModal title="Modify volume" disabled={Number(size) <= (volume.Size ?? 0)} onClose={onClose} onSave={() => onModify(Number(size))}>
+    <EditModal title="Modify volume" action="Modify volume" disabled={Number(size) <= (volume.Size ?? 0)} onClose={onClose} onSave={() => onModify(Number(size))}>
       <FormField label="Size (GiB)" constraintText={`A volume can only grow: more than ${volume.Size}.`}>
         <Input type="number" value={size} onChange={({ detail }) => setSize(detail.value)} />
       </FormField>

@@ -99,7 +99,7 @@ export function Vpcs() {
 function CreateVpc({ onCreate, onClose }: { onCreate(cidr: string): void; onClose(): void }) {
   const [cidr, setCidr] = useState("10.0.0.0/16");
   return (
-    <EditModal title="Create VPC" disabled={!cidr} onClose={onClose} onSave={() => onCreate(cidr)}>
+    <EditModal title="Create VPC" action="Create VPC" disabled={!cidr} onClose={onClose} onSave={() => onCreate(cidr)}>
       <FormField label="IPv4 CIDR">
         <Input value={cidr} onChange={({ detail }) => setCidr(detail.value)} />
       </FormField>
@@ -114,7 +114,7 @@ function CreateSubnet({ vpcs, onCreate, onClose }: { vpcs: Vpc[]; onCreate(vpc: 
   const [cidr, setCidr] = useState("10.0.0.0/24");
   const [zone, setZone] = useState<string>();
   return (
-    <EditModal title="Create subnet" disabled={!vpc || !zone || !cidr} onClose={onClose} onSave={() => onCreate(vpc!, cidr, zone!)}>
+    <EditModal title="Create subnet" action="Create subnet" disabled={!vpc || !zone || !cidr} onClose={onClose} onSave={() => onCreate(vpc!, cidr, zone!)}>
       <FormField label="VPC ID">
         <Select
           selectedOption={vpc ? { value: vpc, label: vpc } : null}

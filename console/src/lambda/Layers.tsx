@@ -76,7 +76,7 @@ export function Layers() {
         )}
       />
       {creating && (
-        <EditModal title="Create layer" disabled={!name || !files.length} onClose={() => setCreating(false)} onSave={() => void publish()}>
+        <EditModal title="Create layer" action="Create layer" disabled={!name || !files.length} onClose={() => setCreating(false)} onSave={() => void publish()}>
           <FormField label="Name">
             <Input value={name} onChange={({ detail }) => setName(detail.value)} />
           </FormField>

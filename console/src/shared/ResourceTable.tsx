@@ -54,6 +54,7 @@ export function ResourceTable<T>(props: Props<T>) {
   const [own, setOwn] = useState<T[]>([]);
   const [preferences, setPreferences] = usePreferences(title, columns);
   const all = live.data ?? [];
+  const plural = noun.endsWith("s") ? `${noun}es` : `${noun}s`;
   const search = address.get("search") ?? "";
 
   const { items, filteredItemsCount, collectionProps, filterProps, paginationProps } = useCollection(all, {
@@ -65,8 +66,8 @@ export function ResourceTable<T>(props: Props<T>) {
       },
       empty: (
         <SpaceBetween size="s" alignItems="center">
-          <Box variant="strong">No {noun}s</Box>
-          <Box color="text-body-secondary">There are no {noun}s in this account and region.</Box>
+          <Box variant="strong">No {plural}</Box>
+          <Box color="text-body-secondary">There are no {plural} in this account and region.</Box>
           {create}
         </SpaceBetween>
       ),
@@ -100,7 +101,7 @@ export function ResourceTable<T>(props: Props<T>) {
         items={items}
         trackBy={id}
         loading={live.loading}
-        loadingText={`Loading ${noun}s`}
+        loadingText={`Loading ${plural}`}
         wrapLines={preferences.wrapLines}
         stripedRows={preferences.stripedRows}
         selectionType={selection}
@@ -111,12 +112,14 @@ export function ResourceTable<T>(props: Props<T>) {
           header: column.header,
           cell: column.cell,
           minWidth: 110,
+          // Which column is sorted is known by this field: the comparators are made anew each time.
+          sortingField: column.text && column.id,
           sortingComparator: column.text && ((a: T, b: T) => compare(column.text!(a), column.text!(b))),
         }))}
         columnDisplay={preferences.contentDisplay}
         ariaLabels={{
           tableLabel: title,
-          allItemsSelectionLabel: () => `Select all ${noun}s`,
+          allItemsSelectionLabel: () => `Select all ${plural}`,
           itemSelectionLabel: (_, item) => `Select ${id(item)}`,
           selectionGroupLabel: `${title} selection`,
         }}
@@ -127,7 +130,7 @@ export function ResourceTable<T>(props: Props<T>) {
             description={description}
             actions={
               <SpaceBetween direction="horizontal" size="xs">
-                <Button iconName="refresh" ariaLabel={`Refresh ${noun}s`} onClick={() => void live.refresh()} />
+                <Button iconName="refresh" ariaLabel={`Refresh ${plural}`} onClick={() => void live.refresh()} />
                 {actions?.(selected)}
               </SpaceBetween>
             }
@@ -138,8 +141,8 @@ export function ResourceTable<T>(props: Props<T>) {
         filter={
           <TextFilter
             {...filterProps}
-            filteringPlaceholder={`Find ${noun}s`}
-            filteringAriaLabel={`Find ${noun}s`}
+            filteringPlaceholder={`Find ${plural}`}
+            filteringAriaLabel={`Find ${plural}`}
             countText={filteredItemsCount === undefined ? "" : `${filteredItemsCount} match${filteredItemsCount === 1 ? "" : "es"}`}
             onChange={(event) => {
               filterProps.onChange(event);

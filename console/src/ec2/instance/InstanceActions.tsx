@@ -115,6 +115,7 @@ function CreateImage({ id, onClose, onChanged }: { id: string; onClose(): void; 
   return (
     <EditModal
       title="Create image"
+      action="Create image"
       disabled={!name}
       onClose={onClose}
       onSave={async () => {
@@ -145,6 +146,7 @@ function ChangeType({ instance, onClose, onChanged }: { instance: Instance; onCl
   return (
     <EditModal
       title="Change instance type"
+      action="Change instance type"
       disabled={!type}
       onClose={onClose}
       onSave={async () => {
@@ -169,6 +171,7 @@ function Protection({ id, onClose }: { id: string; onClose(): void }) {
   return (
     <EditModal
       title="Change termination protection"
+      action="Change termination protection"
       onClose={onClose}
       onSave={async () => {
         const done = await flash.attempt({ doing: "change the protection", done: `Termination protection of ${id} is ${on ? "on" : "off"}.` }, () =>

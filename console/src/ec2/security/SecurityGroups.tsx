@@ -88,7 +88,7 @@ function CreateGroup({ onClose }: { onClose(): void }) {
   }
 
   return (
-    <EditModal title="Create security group" disabled={!name || !description} onClose={onClose} onSave={() => void create()}>
+    <EditModal title="Create security group" action="Create security group" disabled={!name || !description} onClose={onClose} onSave={() => void create()}>
       <FormField label="Security group name">
         <Input value={name} onChange={({ detail }) => setName(detail.value)} placeholder="MyWebServerGroup" />
       </FormField>

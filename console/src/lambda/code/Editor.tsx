@@ -27,6 +27,16 @@ function language(name: string): Extension {
   return [];
 }
 
+// The theme's own background leaves its line numbers and keywords without enough contrast.
+const deeper = EditorView.theme(
+  {
+    "&": { backgroundColor: "#0f141a" },
+    ".cm-gutters": { backgroundColor: "#0f141a", color: "#a2b0c4" },
+    ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "#1b232d" },
+  },
+  { dark: true },
+);
+
 /** A code editor. */
 export function Editor({ name, value, onChange, onSave, label, minHeight = 320 }: Props) {
   const place = useRef<HTMLDivElement>(null);
@@ -43,7 +53,7 @@ export function Editor({ name, value, onChange, onSave, label, minHeight = 320 }
         extensions: [
           basicSetup,
           language(name),
-          dark ? oneDark : [],
+          dark ? [deeper, oneDark] : [],
           EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
           EditorView.theme({ "&": { fontSize: "13px", minHeight: `${minHeight}px` }, ".cm-scroller": { minHeight: `${minHeight}px`, overflow: "auto" } }),
           EditorView.updateListener.of((update) => {

@@ -105,7 +105,7 @@ export function FunctionUrl({ view, onChanged }: PartProps) {
         }
       </Loaded>
       {creating && (
-        <EditModal title="Create function URL" onClose={() => setCreating(false)} onSave={() => void create()}>
+        <EditModal title="Create function URL" action="Create function URL" onClose={() => setCreating(false)} onSave={() => void create()}>
           <FormField label="Auth type">
             <RadioGroup
               value={auth}

@@ -89,6 +89,7 @@ function AddPermission({ onAdd, onClose }: { onAdd(statement: NewStatement): Pro
   return (
     <EditModal
       title="Add permissions"
+      action="Add permissions"
       disabled={!sid || !principal}
       onClose={onClose}
       onSave={() => void onAdd({ StatementId: sid, Action: "lambda:InvokeFunction", Principal: principal, SourceArn: source || undefined })}

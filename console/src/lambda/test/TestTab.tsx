@@ -122,7 +122,6 @@ export function TestTab({ view }: { view: FunctionView }) {
                 onChange={({ detail }) => choose(detail.selectedOption.value)}
                 placeholder="Choose an event"
                 empty="No saved events"
-                ariaLabel="Saved event"
               />
               <Button onClick={() => choose(undefined)}>Create new event</Button>
             </SpaceBetween>
