@@ -17,6 +17,7 @@ from machines.lab import WORLD_ADDRESS, A, Instance, Lab, desired, group, made, 
 from support import wait_until
 from undercast.network import resolver
 from undercast.network.base_chains import CONNECTIONS
+from undercast.network.leftovers import Filters
 from undercast.network.libnftables import FilterError, Nftables
 from undercast.network.metadata_model import (
     InterfaceMetadata,
@@ -307,6 +308,27 @@ def test_one_server_owns_the_network(lab: Lab) -> None:
     clash = lab.network.clash(subnet("subnet-x", "192.0.2.128/25").cidr)
     assert clash is not None and "eth0" in clash
     assert lab.network.clash(NEAR.cidr) is None
+
+
+def test_filters_go_when_the_data_of_their_servers_has_gone(lab: Lab, tmp_path: Path) -> None:
+    """A server that is down keeps its filter: its instances may run again before it does."""
+
+    def tables(script: str) -> str:
+        nft = Nftables()
+        try:
+            return nft.run(script)
+        finally:
+            nft.close()
+
+    filters = Filters(lab.lock)
+    filters.remember("aaaaaa", tmp_path / "gone")
+    filters.remember("bbbbbb", tmp_path)
+    lab.host.run(tables, "".join(f"table inet undercast_{digit * 6} {{ }}\n" for digit in "abc"))
+    lab.do(lab.network.sweep())
+    left = lab.host.run(tables, "list tables")
+    assert "undercast_bbbbbb" in left and f"undercast_{lab.settings.host_id}" in left
+    assert "undercast_aaaaaa" not in left and "undercast_cccccc" not in left
+    lab.host.run(tables, "delete table inet undercast_bbbbbb")
 
 
 def test_the_filter_outlives_the_server_and_is_adopted(lab: Lab) -> None:

@@ -11,8 +11,6 @@ import contextlib
 import ipaddress
 import logging
 import os
-import re
-import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +20,7 @@ from undercast.network import conntrack, other_firewalls
 from undercast.network.base_chains import Host
 from undercast.network.filter import render
 from undercast.network.hosts_file import HostsFile
+from undercast.network.leftovers import Filters
 from undercast.network.libnftables import FilterError, Nftables
 from undercast.network.links import LinkWatcher
 from undercast.network.metadata import MetadataService
@@ -58,6 +57,7 @@ class Network:
         self._settings = settings
         self._hosts = hosts
         self._owner = Owner(lock)
+        self._filters = Filters(lock)
         self._prefix = vif_prefix(settings.host_id)
         self._table = f"undercast_{settings.host_id}"
         self._pool = Cidr(settings.public_pool)
@@ -121,21 +121,21 @@ class Network:
         if not self._on_lan and (clash := self._routes.clash(self._pool)):
             raise NetworkError(f"the public pool {clash}; choose another one with UNDERCAST_PUBLIC_POOL")
         self._routes.open(NODE, self._pool, self._on_lan)
-        self._sweep()
+        self._filters.remember(self._settings.host_id, self._settings.data.resolve())
+        self._filters.sweep(self._filter)
         other_firewalls.make_way(self._filter)
 
-    def _sweep(self) -> None:
-        """Take away filters that filter nothing: of servers that are gone, and whose instances are as well.
+    async def sweep(self) -> None:
+        """Take away filters that filter nothing, of servers that are gone. Never raises."""
 
-        Only the owner of the network writes filters, and that is this server now.
-        """
-        assert self._routes is not None and self._filter is not None
-        there = {name[: len(self._prefix)] for _, name in socket.if_nameindex()}
-        for table in re.findall(
-            r"^table inet undercast_([0-9a-f]{6})$", self._filter.run("list tables"), re.M
-        ):
-            if table != self._settings.host_id and vif_prefix(table) not in there:
-                self._filter.run(f"delete table inet undercast_{table}")
+        def remove() -> None:
+            if self._filter is not None:
+                self._filters.sweep(self._filter)
+
+        try:
+            await self._do(remove)
+        except (FilterError, OSError) as error:
+            log.warning("filters of servers that are gone could not be removed: %s", error)
 
     def _filter_stands(self) -> bool:
         assert self._filter is not None
@@ -199,7 +199,7 @@ class Network:
                 if packet_filter is not None:
                     other_firewalls.give_back(packet_filter)
                     with contextlib.suppress(FilterError):
-                        packet_filter.run(f"table inet {self._table} {{ }}\ndelete table inet {self._table}")
+                        self._filters.remove(packet_filter, self._settings.host_id)
             routes.close()
         if packet_filter is not None:
             packet_filter.close()

@@ -149,6 +149,8 @@ class Ec2(Service):
     async def start(self) -> None:
         await self.networking.start()
         await self.reconciler.start()
+        # Machines of servers whose data is gone were removed just now, and need no filter any more.
+        await self.cloud.network.sweep()
 
     async def stop(self) -> None:
         await self.reconciler.stop()
