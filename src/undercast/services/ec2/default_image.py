@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from undercast.machines.errors import MachineError
@@ -35,7 +36,9 @@ class DefaultImage:
                 key = await asyncio.to_thread(build.recipe_key)
                 self._missing = build.cached(key) is None
                 if not self._missing:
+                    began = time.monotonic()
                     await self._machines.images.ensure_default()
+                    log.info("the default image was imported in %.1f s", time.monotonic() - began)
             await self.refresh()
         except MachineError as error:
             log.error("the default image could not be imported: %s", error)

@@ -92,7 +92,9 @@ class MachineDriver:
         if record.get("_Made"):
             await self._restart(key, record)
         else:
+            began = time.monotonic()
             await self._make(key, record)
+            log.info("instance %s was made and started in %.2f s", key.id, time.monotonic() - began)
         await asyncio.to_thread(self._note_running, key, record["InstanceType"])
 
     async def _make(self, key: Key, record: Record) -> None:
