@@ -19,13 +19,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from uvicorn.config import Config
-from uvicorn.server import ServerState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from support import Account, Server, terminal_url
 from undercast.gateway import addresses, signin
-from undercast.gateway.connection import HEADER_S, KEEP_ALIVE_S, Connection
+from undercast.gateway.connection import HEADER_S, KEEP_ALIVE_S, Connection, Shared
 from undercast.gateway.console import Console
 from undercast.gateway.request import Request, Response
 
@@ -256,14 +255,15 @@ def test_a_thousand_idle_connections_harm_nobody(server: Server) -> None:
         assert large.answer().startswith(b"HTTP/1.1 431 ")
 
 
-async def nothing(scope: Any, receive: Any, send: Any) -> None:
+async def nothing(request: Request) -> Response:
     """An application that is never asked."""
+    raise AssertionError
 
 
 async def half_a_header() -> None:
     now = asyncio.get_running_loop().time()
-    config = Config(nothing, ws="none", log_config=None)
-    connection = Connection(config, ServerState(), limit=1)
+    config = Config("nothing", ws="none", log_config=None)
+    connection = Connection(shared := Shared(nothing, config, limit=1))
     transport = Transport()
     connection.connection_made(transport)
     connection.expire(now + KEEP_ALIVE_S - 1)
@@ -276,12 +276,12 @@ async def half_a_header() -> None:
     assert transport.closing
     assert transport.written.startswith(b"HTTP/1.1 408 ")
 
-    silent, unused = Connection(config, ServerState(), limit=1), Transport()
+    silent, unused = Connection(Shared(nothing, config, limit=1)), Transport()
     silent.connection_made(unused)
     silent.expire(asyncio.get_running_loop().time() + KEEP_ALIVE_S + 1)
     assert (unused.closing, unused.written) == (True, b"")
 
-    second, refused = Connection(config, connection.server_state, limit=1), Transport()
+    second, refused = Connection(shared), Transport()
     second.connection_made(refused)
     assert refused.closing
     assert refused.written.startswith(b"HTTP/1.1 503 ")

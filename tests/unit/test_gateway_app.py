@@ -122,6 +122,7 @@ class Running:
             services={"lambda": Plane(self.seen), "logs": Service("logs", [Groups()])},
             iam=SimpleNamespace(credential=lambda key, token: KEY if key == KEY.access_key_id else None),
             health=lambda: {"lambda": "available"},
+            runtimes=lambda: {},
         )
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="loop")
@@ -281,7 +282,7 @@ def test_expect_continue(running: Running) -> None:
 
 
 def test_a_body_beyond_all_measure_is_refused(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("undercast.gateway.app.MAX_BODY", 1_000_000)
+    monkeypatch.setattr("undercast.gateway.connection.MAX_BODY", 1_000_000)
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
     connection.putrequest("POST", "/")
     connection.putheader("Content-Length", "1500000")
@@ -342,7 +343,9 @@ def test_a_connection_accepted_elsewhere_leads_to_the_gateway(running: Running) 
         theirs.sendall(b"GET /_undercast/health HTTP/1.1\r\nHost: x\r\n\r\n")
         told = b""
         while not told.endswith(b"}"):
-            told += theirs.recv(4000)
+            piece = theirs.recv(4000)
+            assert piece, told
+            told += piece
         assert b'"status":"running"' in told
 
 

@@ -1,4 +1,4 @@
-"""Listening sockets of the HTTP application, on uvicorn's protocol."""
+"""Listening sockets of the HTTP application."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import logging
 import resource
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.server import ServerState
 
-from undercast.gateway.connection import KEEP_ALIVE_S, Connection
+from undercast.gateway.connection import Connection, Shared
 from undercast.gateway.terminal import MAX_FRAME
+
+if TYPE_CHECKING:
+    from undercast.gateway.app import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +25,11 @@ GRACE_S = 3.0  # for requests under way when the server stops
 
 
 class Listener:
-    """Serves one ASGI application on any number of sockets."""
+    """Serves the application on any number of sockets."""
 
-    def __init__(self, app: Any) -> None:
-        self._config = uvicorn.Config(
+    def __init__(self, app: Gateway) -> None:
+        config = uvicorn.Config(  # for WebSockets
             app,
-            http=Connection,
             ws="none",  # imported with the first one
             ws_max_size=MAX_FRAME,
             ws_per_message_deflate=False,
@@ -37,31 +38,26 @@ class Listener:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
         )
-        self._config.load()
+        config.load()
         # Half of the files for connections; functions, the database and the log need some too.
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._limit = MAX_CONNECTIONS
-        if files != resource.RLIM_INFINITY:
-            self._limit = min(MAX_CONNECTIONS, files // 2)
-        self._state = ServerState()
+        limit = MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files // 2)
+        self._shared = Shared(app.respond, config, limit)
         self._servers: list[asyncio.Server] = []
         self._ticking: asyncio.TimerHandle | None = None
 
     def connection(self) -> asyncio.Protocol:
         """A protocol for one accepted connection: for sockets that others accept on."""
-        return Connection(self._config, self._state, self._limit)
+        return Connection(self._shared)
 
     def start(self) -> None:
         """Begin to keep the Date header and the connections' limits. Called on the loop, before the first."""
-        date = email.utils.formatdate(time.time(), usegmt=True).encode()
-        self._state.default_headers = [(b"date", date)]
+        self._shared.date = f"date: {email.utils.formatdate(time.time(), usegmt=True)}\r\n".encode()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for connection in list(self._state.connections):
-            if isinstance(connection, Connection):
-                connection.expire(now)
+        for connection in list(self._shared.connections):
+            connection.expire(now)
         self._ticking = loop.call_later(1.0, self.start)
 
     async def listen(self, host: str, port: int) -> int:
@@ -82,15 +78,16 @@ class Listener:
         """Stop listening, let requests under way finish within `GRACE_S`, then cut them off."""
         for server in self._servers:
             server.close()
-        for connection in list(self._state.connections):
+        shared = self._shared
+        open_ones = [*shared.connections, *shared.websockets.connections]
+        for connection in open_ones:
             connection.shutdown()
-        if self._state.tasks:
-            await asyncio.wait(list(self._state.tasks), timeout=GRACE_S)
-        for task in list(self._state.tasks):
+        tasks = [*shared.tasks, *shared.websockets.tasks]
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE_S)
+        for task in tasks:
             task.cancel()
-        for connection in list(self._state.connections):
-            transport = getattr(connection, "transport", None)
-            if transport is not None:
-                transport.abort()
+        for connection in open_ones:
+            connection.transport.abort()
         if self._ticking is not None:
             self._ticking.cancel()
