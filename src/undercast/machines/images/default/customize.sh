@@ -21,7 +21,8 @@ ln -sf vim.tiny /usr/bin/vim 2>/dev/null || true
 systemctl mask --quiet systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket \
     systemd-udevd-kernel.socket systemd-udev-settle.service systemd-networkd.service systemd-networkd.socket \
     systemd-resolved.service systemd-networkd-wait-online.service systemd-timesyncd.service \
-    systemd-modules-load.service systemd-sysctl.service systemd-random-seed.service \
+    systemd-sysusers.service systemd-tmpfiles-setup-dev.service systemd-tmpfiles-setup-dev-early.service \
+    systemd-ask-password-console.path systemd-ask-password-wall.path systemd-modules-load.service systemd-sysctl.service systemd-random-seed.service \
     systemd-hwdb-update.service systemd-pcrphase.service systemd-pcrphase-sysinit.service \
     systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-binfmt.service \
     getty.target console-getty.service container-getty@.service getty@tty1.service \
