@@ -449,3 +449,31 @@ def test_spot_makes_room_and_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatc
         await lab.until(lambda: request() == ("active", "fulfilled"))
 
     with_server(lab, scenario)
+
+
+@pytest.mark.parametrize("hurry", ["force", "terminate"])
+def test_a_stop_that_takes_its_time_can_be_hurried(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, hurry: str
+) -> None:
+    async def scenario(ec2: Ec2) -> None:
+        (id,) = await asyncio.to_thread(run, ec2, 1)
+        await lab.until(lambda: states(ec2) == ["running"])
+        real = ec2.cloud.machines.stop_machine
+        asked = asyncio.Event()
+
+        async def stubborn(name: str, force: bool = False, timeout_s: float = 30) -> None:
+            asked.set()
+            if not force:
+                await asyncio.Event().wait()
+            await real(name, force)
+
+        monkeypatch.setattr(ec2.cloud.machines, "stop_machine", stubborn)
+        await asyncio.to_thread(ec2.power.stop_instances, call(), {"InstanceIds": [id]})
+        await asked.wait()
+        if hurry == "force":
+            await asyncio.to_thread(ec2.power.stop_instances, call(), {"InstanceIds": [id], "Force": True})
+        else:
+            await asyncio.to_thread(ec2.power.terminate_instances, call(), {"InstanceIds": [id]})
+        await lab.until(lambda: states(ec2) == ["stopped" if hurry == "force" else "terminated"])
+
+    with_server(lab, scenario)

@@ -30,6 +30,7 @@ _LAUNCHES_AT_ONCE = 4
 _PATIENCE_S = 30.0
 _SETTLE_S = 0.3  # a machine that restarts itself is down for a moment only
 _STOP_LIMIT_S = 30.0
+_LOOK_S = 0.5  # how often a stop that takes its time looks whether it should hurry
 
 INTERNAL = "Server.InternalError", "Server.InternalError: Internal error on launch"
 NO_ROOM = (
@@ -235,15 +236,29 @@ class MachineDriver:
                     await self._machines.freeze(key.id)
                     frozen = True
                 else:
-                    await self._machines.stop_machine(
-                        key.id, force=bool(record.get("_Force")), timeout_s=_STOP_LIMIT_S
-                    )
+                    await self._power_off(key, force=bool(record.get("_Force")))
             except NotFound:
                 log.warning("instance %s has no machine to stop", key.id)
         else:
             await self._machines.delete(key.id)  # stopped before it ever ran: made anew at its start
         await asyncio.to_thread(self._note_stopped, key, frozen)
         self.suspects.discard(key.id)
+
+    async def _power_off(self, key: Key, *, force: bool) -> None:
+        """Shut the system down. Who has lost patience meanwhile (a forced stop, a termination) is heard."""
+        stop = self._machines.stop_machine(key.id, force=force, timeout_s=_STOP_LIMIT_S)
+        stopping = asyncio.ensure_future(stop)
+        try:
+            while not (await asyncio.wait({stopping}, timeout=_LOOK_S))[0]:
+                record = self._estate.get(key.account, key.region, "instance", key.id)
+                if record is None or record.get("_Force") or states.name(record) == "shutting-down":
+                    stopping.cancel()
+                    await asyncio.gather(stopping, return_exceptions=True)
+                    await self._machines.stop_machine(key.id, force=True)
+                    return
+            await stopping
+        finally:
+            stopping.cancel()
 
     def _note_stopped(self, key: Key, frozen: bool) -> None:
         with self._estate.change(key.account, key.region) as change:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from undercast.machines.errors import Busy, Unavailable
+from undercast.machines.errors import Busy, MachineError, Unavailable
 from undercast.services.ec2.estate import Key
 
 log = logging.getLogger(__name__)
@@ -56,8 +56,13 @@ class Workers:
                     await asyncio.sleep(min(pause, 2.0))
                     pause *= 2
                     continue
-                except Exception:
-                    log.exception("%s %s will be tried again in %.1f s", key.kind, key.id, pause)
+                except Exception as error:
+                    known = isinstance(error, MachineError)
+                    log.warning(
+                        "%s %s will be tried again in %.1f s: %s",
+                        *(key.kind, key.id, pause, error),
+                        exc_info=None if known else error,
+                    )
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, _LONGEST_PAUSE)
                     continue
