@@ -24,6 +24,11 @@ def renter(data_root: Path) -> Iterator[Renter]:
         yield Renter(server, folder)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those who rent come last: their server owns the instance network, which the demo's server needs before."""
+    items.sort(key=lambda item: "renter" in getattr(item, "fixturenames", ()))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Show the end of the server's log beside a failure."""
@@ -34,9 +39,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.sections.append(("server log", rented.server.log[-8000:]))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The one browser of the console's tests."""
+    """The one browser of a module. Not of the session: its event loop would stand in the way of others."""
     with chromium() as running:
         yield running
 
