@@ -25,7 +25,7 @@ def renter(data_root: Path) -> Iterator[Renter]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those who rent come last: their server owns the instance network, which the demo's server needs before."""
+    """Those who rent come last: their server keeps the instance network, which the demo needs before."""
     items.sort(key=lambda item: "renter" in getattr(item, "fixturenames", ()))
 
 
