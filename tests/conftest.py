@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import leftover_support
 from support import Account, Server, run_server, unique
 
 
@@ -36,19 +38,15 @@ def server(data_root: Path) -> Iterator[Server]:
 @pytest.fixture
 def start_server(data_root: Path) -> Iterator[Callable[..., Server]]:
     """Start servers of one's own, for tests about starting, stopping and settings."""
-    started: list[Server] = []
     numbers = itertools.count()
+    with contextlib.ExitStack() as stopping:
 
-    def start(data: Path | None = None, **options: Any) -> Server:
-        running = run_server(data or data_root / unique(f"own{next(numbers)}"), **options)
-        started.append(running)
-        return running
+        def start(data: Path | None = None, **options: Any) -> Server:
+            running = run_server(data or data_root / unique(f"own{next(numbers)}"), **options)
+            stopping.callback(running.stop)
+            return running
 
-    try:
         yield start
-    finally:
-        for running in started:
-            running.stop(kill=True)
 
 
 @pytest.fixture
@@ -74,3 +72,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     running = getattr(item, "funcargs", {}).get("server")
     if report.failed and isinstance(running, Server):
         report.sections.append(("server log", running.log[-4000:]))
+
+
+_LEFT = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Nothing of this session's servers stays on this machine; a run that leaves something has failed."""
+    left = leftover_support.sweep()
+    if left:
+        session.config.stash[_LEFT] = left
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell what stayed."""
+    if left := config.stash.get(_LEFT, None):
+        terminalreporter.section("left on this machine by the tests' servers", red=True)
+        for line in left:
+            terminalreporter.line(line)

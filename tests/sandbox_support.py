@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import leftover_support
 from undercast.functions.sandbox import Sandbox
 from undercast.functions.sandboxes import Sandboxes
 from undercast.functions.spec import Exit, SandboxSpec
@@ -43,6 +44,7 @@ class SandboxLab:
     def __init__(self, folder: Path, host_id: str | None = None) -> None:
         self.host_id = host_id or secrets.token_hex(3)
         self.folder = folder
+        leftover_support.watch(folder / "sandboxes", self.host_id)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()

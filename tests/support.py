@@ -23,6 +23,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+import leftover_support
+
 T = TypeVar("T")
 
 REGION = "us-east-1"
@@ -193,6 +195,7 @@ def terminal_url(account: Account, service: str = "ec2-instance-connect", **quer
 
 def run_server(data: Path, port: int = 0, timeout: float = 30.0, **settings: str) -> Server:
     """Start a server on a data folder and wait until it answers. `settings` are `UNDERCAST_` variables."""
+    leftover_support.watch(data)
     env = dict(os.environ)
     env |= {"UNDERCAST_AWS_CONFIG": "false", "UNDERCAST_CONFIG": str(data / "none.toml")}
     env["UNDERCAST_SERVERS_ENABLED"] = "false"  # one server per machine may have instances: tests ask for it

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import leftover_support
 from support import AWS, Server, wait_until
 from undercast import running
 
@@ -26,6 +27,7 @@ class Home:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.data = root / "data"
+        leftover_support.watch(self.data)
         self.env = {
             "HOME": str(root),
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",

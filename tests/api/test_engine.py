@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+import leftover_support
 from support import unique, wait_until
 from undercast.functions import startup
 from undercast.functions.engine import (
@@ -54,7 +55,9 @@ class World:
         self.engine = self.run(self._start())
 
     async def _start(self) -> Engine:
-        sandboxes = Sandboxes(self.root / "functions", uuid.uuid4().hex[:6])
+        host_id = uuid.uuid4().hex[:6]
+        leftover_support.watch(self.root / "functions", host_id)
+        sandboxes = Sandboxes(self.root / "functions", host_id)
         engine = Engine(
             sandboxes,
             write_logs=self._write,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import leftover_support
 from sandbox_support import SandboxLab, read_output
 from undercast.functions import sandboxes as factory
 from undercast.functions.spec import SandboxError, SandboxSpec
@@ -195,6 +196,7 @@ asyncio.run(main())
 def test_killed_server_leaves_nothing_for_long(lab: SandboxLab) -> None:
     """After kill -9 what runs ends by itself; the next start removes the rest."""
     host_id = secrets.token_hex(3)
+    leftover_support.watch(lab.folder / "killed", host_id)
     argv = [
         sys.executable,
         "-c",

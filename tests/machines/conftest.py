@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from machine_support import Lab, make_key
 
+import leftover_support
 from undercast.machines import setup
 from undercast.machines.incus import Incus
 from undercast.machines.places import Places
@@ -28,6 +29,7 @@ def machine_settings() -> Iterator[Settings]:
         pytest.skip("needs root")
     data = Path(tempfile.mkdtemp(prefix="undercast-machines-"))
     settings = Settings(data=data)
+    leftover_support.watch(data)
     try:
         setup.run(settings, Quiet())
         yield settings
