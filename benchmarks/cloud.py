@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -84,15 +85,19 @@ class BenchCloud:
 
 
 @contextmanager
-def running_cloud() -> Iterator[BenchCloud]:
-    """A server in a folder that is gone afterwards."""
+def running_cloud(*, servers: bool = False) -> Iterator[BenchCloud]:
+    """A server in a folder that is gone afterwards. Only one server of a machine can run instances."""
     data = Path(tempfile.mkdtemp(prefix="undercast-bench-"))
     command = [sys.executable, "-m", "undercast"]
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     env_flags = ["--data", str(data)]
     try:
         subprocess.run(
-            [*command, "up", "--detach", "--port", "0", *env_flags], check=True, timeout=60, **quiet
+            [*command, "up", "--detach", "--port", "0", *env_flags],
+            env={**os.environ, "UNDERCAST_SERVERS_ENABLED": str(servers).lower()},
+            check=True,
+            timeout=60,
+            **quiet,
         )
         yield BenchCloud(json.loads((data / "server.json").read_text()), data)
     finally:

@@ -34,7 +34,8 @@ class Servers:
     def __init__(self, cloud: BenchCloud, folder: Path) -> None:
         self._ec2 = cloud.client("ec2")
         self._key = folder / "bench.pem"
-        self._key.write_text(self._ec2.create_key_pair(KeyName="bench", KeyType="ed25519")["KeyMaterial"])
+        material = self._ec2.create_key_pair(KeyName="bench", KeyType="ed25519")["KeyMaterial"]
+        self._key.write_text(material.rstrip() + "\n")
         self._key.chmod(0o400)
         group = self._ec2.create_security_group(GroupName="bench", Description="bench")["GroupId"]
         everyone = [{"CidrIp": "0.0.0.0/0"}]
@@ -109,7 +110,7 @@ async def _bare_launch(ours: Places) -> float:
 
 @contextlib.contextmanager
 def _servers() -> Iterator[tuple[Servers, Places]]:
-    with running_cloud() as cloud, tempfile.TemporaryDirectory() as folder:
+    with running_cloud(servers=True) as cloud, tempfile.TemporaryDirectory() as folder:
         yield Servers(cloud, Path(folder)), places(Settings(data=cloud.data))
 
 
