@@ -96,7 +96,8 @@ export function CreateKeyPair({ onCreated, onClose }: { onCreated(name: string):
   async function create() {
     await flash.attempt({ doing: "create the key pair", done: `Successfully created key pair ${name}. Its private key is in your downloads, and nowhere else.` }, async () => {
       const made = await ec2.send(new CreateKeyPairCommand({ KeyName: name, KeyType: type as "rsa", KeyFormat: format as "pem" }));
-      save(`${name}.${format}`, made.KeyMaterial!);
+      // OpenSSH reads a key only when its last line has an end.
+      save(`${name}.${format}`, `${made.KeyMaterial!.trimEnd()}\n`);
       onCreated(name);
     });
   }
