@@ -27,6 +27,12 @@ fix:            ## Mend style and formatting
 console:        ## Build the web console (needs Node.js)
 	@scripts/console
 
+screenshots:    ## Pictures of every page of the console, into screenshots/
+	@scripts/system-packages test
+	@scripts/venv
+	@scripts/console
+	@timeout 900 .venv/bin/python tests/e2e/screenshots.py </dev/null
+
 bench:          ## Benchmarks beside their floors
 	@scripts/system-packages test
 	@scripts/venv
