@@ -118,8 +118,16 @@ class Gateway:
                     500, [("content-type", "application/json")], b'{"message":"Internal Server Error"}'
                 )
             if answer is not None:
-                return Response(answer.status, answer.headers, answer.body)
+                apart = _APART if request.path.startswith("/_aws/") else []
+                return Response(answer.status, [*answer.headers, *apart], answer.body)
         return None
+
+
+# What functions answer under the API's own address gets an origin of its own in a browser: a page there is
+# somebody's code and must not reach into the console's storage.
+_APART = [
+    ("content-security-policy", "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts")
+]
 
 
 def _opening(scope: MutableMapping[str, Any]) -> Request:
