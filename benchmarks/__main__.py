@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("sandbox", "snapstart", "engine", "functions", "servers")
+NAMES = ("sandbox", "snapstart", "engine", "functions", "servers", "describe")
+LONG = ("soak",)  # only when asked for
 
 
 def main() -> None:
     """Run the benchmarks named on the command line, or those that need no servers."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument(
+        "names", nargs="*", choices=[*NAMES, *LONG, []], metavar="NAME", help=", ".join(NAMES + LONG)
+    )
     parser.add_argument("--rounds", type=int, default=3, help="rounds; figures are their medians")
     asked = parser.parse_args()
     for name in asked.names or NAMES:
