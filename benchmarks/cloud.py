@@ -18,6 +18,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from undercast.functions import cgroups
+from undercast.settings import Settings
+
 HANDLER = """\
 def lambda_handler(event, context):
     nums = event['nums']
@@ -64,9 +67,9 @@ class BenchCloud:
         with zipfile.ZipFile(packed, "w") as file:
             file.writestr("lambda_function.py", source)
         functions = self.client("lambda")
+        settings.setdefault("Runtime", self.runtime)
         made = functions.create_function(
             FunctionName=name,
-            Runtime=self.runtime,
             Handler="lambda_function.lambda_handler",
             Role=self.role,
             Code={"ZipFile": packed.getvalue()},
@@ -77,6 +80,15 @@ class BenchCloud:
         )
         return str(made["FunctionArn"])
 
+    def environments_pss_mib(self) -> float:
+        """Proportional memory of one of the functions' environments there are now, on average, in MiB."""
+        root = cgroups.discover().mounts()[0] / f"undercast-{Settings(data=self.data).host_id}"
+        sizes = []
+        for group in root.iterdir():
+            if group.is_dir() and (pids := (group / "cgroup.procs").read_text().split()):
+                sizes.append(sum(_pss_kib(pid) for pid in pids) / 1024)
+        return sum(sizes) / max(1, len(sizes))
+
     def resident_mib(self) -> float:
         """Resident memory of the server's process, in MiB."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -84,10 +96,22 @@ class BenchCloud:
         return int(line.split()[1]) / 1024
 
 
+def _pss_kib(pid: str) -> int:
+    try:
+        lines = Path("/proc", pid, "smaps_rollup").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0
+    return int(next(line for line in lines if line.startswith("Pss:")).split()[1])
+
+
 @contextmanager
-def running_cloud(*, servers: bool = False) -> Iterator[BenchCloud]:
-    """A server in a folder that is gone afterwards. Only one server of a machine can run instances."""
-    data = Path(tempfile.mkdtemp(prefix="undercast-bench-"))
+def running_cloud(*, servers: bool = False, data: Path | None = None) -> Iterator[BenchCloud]:
+    """A server, in a folder that is gone afterwards unless it was given.
+
+    Only one server of a machine can run instances.
+    """
+    given = data is not None
+    data = data or Path(tempfile.mkdtemp(prefix="undercast-bench-"))
     command = [sys.executable, "-m", "undercast"]
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     env_flags = ["--data", str(data)]
@@ -102,4 +126,5 @@ def running_cloud(*, servers: bool = False) -> Iterator[BenchCloud]:
         yield BenchCloud(json.loads((data / "server.json").read_text()), data)
     finally:
         subprocess.run([*command, "down", *env_flags], check=False, timeout=60, **quiet)
-        shutil.rmtree(data, ignore_errors=True)
+        if not given:
+            shutil.rmtree(data, ignore_errors=True)

@@ -13,7 +13,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from defusedxml.common import DefusedXmlException
 
 from undercast.gateway import timestamps
-from undercast.services.base import AwsError
+from undercast.services.base import AwsError, Kept
 
 # Appends one element (name, value) to a list of text pieces.
 Writer = Callable[[list[str], str, Any], None]
@@ -104,6 +104,13 @@ class XmlWriters:
         declared = f' xmlns{f":{prefix}" if prefix else ""}="{uri}"' if uri else ""
 
         def write_plain(out: list[str], name: str, value: Any) -> None:
+            if type(value) is Kept:
+                if (text := value.written.get((shape.name, name))) is None:
+                    inner: list[str] = []
+                    write_members(inner, value)
+                    text = value.written[shape.name, name] = f"<{name}>{''.join(inner)}</{name}>"
+                out.append(text)
+                return
             out.append(f"<{name}>")
             write_members(out, value)
             out.append(f"</{name}>")

@@ -13,6 +13,16 @@ Params = dict[str, Any]
 Result = dict[str, Any]
 
 
+class Kept(dict[str, Any]):
+    """A structure of a result that will be given again unchanged: the gateway keeps how it is written."""
+
+    __slots__ = ("written",)
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        super().__init__(members)
+        self.written: dict[tuple[str, str], str] = {}  # by shape and element
+
+
 class AwsError(Exception):
     """An error as AWS answers it.
 

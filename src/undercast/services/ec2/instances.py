@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from operator import is_not
 from typing import TYPE_CHECKING, Any
 
-from undercast.services.base import Call, Params, Result
+from undercast.services.base import Call, Kept, Params, Result
 from undercast.services.ec2 import ids
 from undercast.services.ec2.dry_run import dry_run
 from undercast.services.ec2.estate import Change, Record
@@ -14,7 +15,7 @@ from undercast.services.ec2.pages import answer, not_with_ids, page
 if TYPE_CHECKING:
     from undercast.services.ec2.service import Ec2
 
-_Mappings = dict[str, list[dict[str, Any]]]
+_KEPT_AT_MOST = 10_000
 
 
 class Instances:
@@ -23,6 +24,7 @@ class Instances:
     def __init__(self, ec2: Ec2) -> None:
         self._ec2 = ec2
         self._estate = ec2.estate
+        self._kept: dict[str, tuple[tuple[Any, ...], Kept]] = {}  # views, beside the records they show
 
     def describe_instances(self, call: Call, params: Params) -> Result:
         dry_run(params)
@@ -35,22 +37,29 @@ class Instances:
         return answer("Reservations", _reservations(chosen), token)
 
     def views(self, account: str, region: str, records: list[Record]) -> list[Record]:
-        """The instances as DescribeInstances shows them, with `_ReservationId` and `_OwnerId` still in.
+        """The instances as DescribeInstances shows them, with `_ReservationId` and `_OwnerId` beside it.
 
-        Interfaces and volumes are gone through once for all of them.
+        Interfaces and volumes are gone through once for all of them. What has not changed since the last
+        time is the same object again, with its XML: clients that wait ask often.
         """
         interfaces = self._ec2.network_interfaces.of_instances(account, region)
-        mappings = _mappings(self._estate.all(account, region, "volume"))
-        return [
-            self._view(
-                record, interfaces.get(record["InstanceId"], []), mappings.get(record["InstanceId"], [])
-            )
-            for record in records
-        ]
+        attachments = _attachments(self._estate.all(account, region, "volume"))
+        if len(self._kept) > _KEPT_AT_MOST:
+            self._kept.clear()
+        views: list[Record] = []
+        for record in records:
+            id = record["InstanceId"]
+            made_of = (record, *interfaces.get(id, ()), *attachments.get(id, ()))
+            kept = self._kept.get(id)
+            if kept is None or len(kept[0]) != len(made_of) or any(map(is_not, kept[0], made_of)):
+                view = self._view(record, interfaces.get(id, []), attachments.get(id, []))
+                kept = self._kept[id] = (made_of, Kept(view))
+            views.append(kept[1])
+        return views
 
-    def _view(self, record: Record, interfaces: list[Record], mappings: list[dict[str, Any]]) -> Record:
+    def _view(self, record: Record, interfaces: list[Record], attachments: list[dict[str, Any]]) -> Record:
         view = {name: value for name, value in record.items() if name[0] != "_" or name in _FOR_RESERVATION}
-        view["BlockDeviceMappings"] = mappings
+        view["BlockDeviceMappings"] = [_mapping(attachment) for attachment in attachments]
         view["NetworkInterfaces"] = [self._ec2.network_interfaces.instance_view(eni) for eni in interfaces]
         view["SecurityGroups"] = []
         view["PrivateDnsName"] = view["PublicDnsName"] = ""
@@ -96,35 +105,34 @@ def _among(records: list[Record], wanted: list[str]) -> list[Record]:
     return [record for record in records if record["InstanceId"] in chosen]
 
 
-def _mappings(volumes: list[Record]) -> _Mappings:
-    found: _Mappings = {}
+def _attachments(volumes: list[Record]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
     for record in volumes:
         for attachment in record["Attachments"]:
-            entry = {
-                "DeviceName": attachment["Device"],
-                "Ebs": {
-                    "AttachTime": attachment["AttachTime"],
-                    "DeleteOnTermination": attachment["DeleteOnTermination"],
-                    "Status": attachment["State"],
-                    "VolumeId": record["VolumeId"],
-                },
-            }
-            found.setdefault(attachment["InstanceId"], []).append(entry)
+            found.setdefault(attachment["InstanceId"], []).append(attachment)
     return found
 
 
+def _mapping(attachment: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "DeviceName": attachment["Device"],
+        "Ebs": {
+            "AttachTime": attachment["AttachTime"],
+            "DeleteOnTermination": attachment["DeleteOnTermination"],
+            "Status": attachment["State"],
+            "VolumeId": attachment["VolumeId"],
+        },
+    }
+
+
 def reservation(views: list[Record]) -> dict[str, Any]:
-    """What one launch made, from views that belong to the same reservation. The views become part of it."""
-    shown = {
+    """What one launch made, from views that belong to the same reservation."""
+    return {
         "ReservationId": views[0]["_ReservationId"],
         "OwnerId": views[0]["_OwnerId"],
         "Groups": [],
         "Instances": views,
     }
-    for view in views:
-        for name in _FOR_RESERVATION:
-            view.pop(name, None)
-    return shown
 
 
 def _reservations(views: list[Record]) -> list[dict[str, Any]]:
