@@ -35,6 +35,8 @@ settings = Settings(data=Path(sys.argv[2]))
 began = time.monotonic()
 if sys.argv[1] == "undo":
     setup.undo(settings, Quiet(), keep_cache=True)
+elif sys.argv[1] == "stop":
+    daemon.stop()
 else:
     setup.run(settings, Quiet())
 print(json.dumps({"took": time.monotonic() - began, "supervisor": daemon.supervised()}))
@@ -53,7 +55,7 @@ class Second:
         (folder / "incus").mkdir()
 
     def step(self, name: str) -> dict[str, Any]:
-        """Set up, or undo."""
+        """Set up, stop, or undo."""
         argv = [sys.executable, "-c", STEP, name, str(self.data)]
         done = subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=110)
         assert done.returncode == 0, done.stderr
@@ -125,6 +127,15 @@ def test_set_up_survives_a_kill_and_leaves_nothing_behind(second: Second) -> Non
     assert third["supervisor"] not in (0, first["supervisor"])
     wait_until(lambda: "RUNNING" in second.incus("list", "--format", "csv"), 20, "restart of the machine")
     assert "root:" in second.incus("exec", "one", "--", "cat", "/etc/passwd")
+
+    # Killed once more, and only to be cleaned up this time.
+    dead = second.processes()
+    for pid in dead:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not set(dead) & set(second.processes()), 10, "end of its processes")
+    second.step("stop")
+    assert not second.processes()
+    assert not second.mounts()
 
     second.step("undo")
     assert not second.processes()

@@ -87,23 +87,27 @@ def stop(timeout_s: float = 90.0) -> None:
     A daemon of systemd's, or one somebody else started, is left alone.
     """
     if not supervised():
-        if not (RUN / "by-hand").exists() or not responds():
+        if not (RUN / "by-hand").exists():
             return
-        _start_supervisor()
-        _wait(lambda: supervised() != 0, 10, "The supervisor of Incus did not start")
-    os.kill(supervised(), signal.SIGPWR)
-    _wait(lambda: not supervised(), timeout_s, "The supervisor of Incus did not stop")
+        process = _start_supervisor("stop")
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise MachineError(f"Incus did not stop within {timeout_s:.0f} s") from error
+    else:
+        os.kill(supervised(), signal.SIGPWR)
+        _wait(lambda: not supervised(), timeout_s, "The supervisor of Incus did not stop")
     (RUN / "by-hand").unlink(missing_ok=True)
 
 
-def _start_supervisor() -> None:
+def _start_supervisor(*words: str) -> subprocess.Popen[bytes]:
     """Detached, with closed input and its own log: it outlives its caller and holds no pipe of theirs."""
     RUN.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     (RUN / "by-hand").touch()
     with (LOGS / "incus-supervisor.log").open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "undercast.machines.setup.supervisor"],
+        return subprocess.Popen(
+            [sys.executable, "-m", "undercast.machines.setup.supervisor", *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -26,6 +26,7 @@ _GLOBAL = {"project": "default"}
 _QUOTA_CTL = 3 << 30 | 16 << 16 | 0x94 << 8 | 40
 _ENABLE_SIMPLE_QUOTA = 4
 DATA_LABEL = "user.undercast.data"
+_TRIES, _PAUSE_S = 10, 0.5
 
 
 async def ensure_pool(incus: Incus) -> str:
@@ -128,11 +129,7 @@ async def remove_project(incus: Incus, ours: Places) -> None:
     name = ours.project
     scoped = {"project": name}
     for instance in await incus.all("/1.0/instances", project=name):
-        path = f"/1.0/instances/{quote(instance['name'])}"
-        if instance["status"] != "Stopped":
-            stop = {"action": "stop", "force": True, "timeout": 30}
-            await incus.run("PUT", f"{path}/state", stop, query=scoped, timeout_s=60)
-        await incus.run("DELETE", path, query=scoped, timeout_s=60)
+        await _remove_instance(incus, f"/1.0/instances/{quote(instance['name'])}", scoped)
     for image in await incus.all("/1.0/images", project=name):
         await incus.run("DELETE", f"/1.0/images/{image['fingerprint']}", query=scoped, timeout_s=60)
     await asyncio.to_thread(loop.release_below, ours.volumes)
@@ -142,6 +139,23 @@ async def remove_project(incus: Incus, ours: Places) -> None:
     for volume in await incus.all(volumes, project=name):
         await incus.request("DELETE", f"{volumes}/{quote(volume['name'])}", query=scoped, timeout_s=60)
     await incus.request("DELETE", f"/1.0/projects/{quote(name)}", query=_GLOBAL)
+
+
+async def _remove_instance(incus: Incus, path: str, scoped: dict[str, str]) -> None:
+    """Stop and delete. An Incus that has only just started is about to start what ran before."""
+    stop = {"action": "stop", "force": True, "timeout": 30}
+    for again in range(_TRIES, 0, -1):
+        try:
+            if (await incus.request("GET", path, query=scoped))["status"] != "Stopped":
+                await incus.run("PUT", f"{path}/state", stop, query=scoped, timeout_s=60)
+            await incus.run("DELETE", path, query=scoped, timeout_s=60)
+            return
+        except NotFound:
+            return
+        except MachineError:
+            if again == 1:
+                raise
+            await asyncio.sleep(_PAUSE_S)
 
 
 async def sweep_projects(incus: Incus) -> list[str]:

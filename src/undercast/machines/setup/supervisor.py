@@ -2,7 +2,8 @@
 
 Run as `python -m undercast.machines.setup.supervisor`. It adopts daemons that run already, so that it can be
 killed and started again itself. SIGTERM stops the daemons, instances keep running; SIGPWR shuts down the
-instances as well and unmounts everything, as incusd itself has it.
+instances as well and unmounts everything, as incusd itself has it. With the word `stop` it does just that,
+also when everything was killed.
 """
 
 from __future__ import annotations
@@ -37,25 +38,30 @@ class Daemon:
     failures: int = 0
     started: float = 0.0
 
-    def adopt_or_start(self) -> None:
-        """Watch the process of this name that runs already, or start one with a log of its own."""
+    def adopt(self) -> bool:
+        """Watch the process of this name that runs already; False when there is none."""
         self.pid = _running(self.argv[0])
-        if not self.pid:
-            if self.name == "lxcfs":
-                _prepare_lxcfs()
-            else:
-                _remove_orphans()
-            log = os.open(
-                LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640
-            )
-            child = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
-            )
-            os.close(log)
-            self.pid = child.pid
-            _say(f"started {self.name} as {self.pid}")
-        else:
+        if self.pid:
             _say(f"adopted {self.name} {self.pid}")
+            self._watch()
+        return self.pid != 0
+
+    def start(self) -> None:
+        """Start one with a log of its own."""
+        if self.name == "lxcfs":
+            _prepare_lxcfs()
+        else:
+            _remove_orphans()
+        log = os.open(LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        child = subprocess.Popen(
+            self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
+        )
+        os.close(log)
+        self.pid = child.pid
+        _say(f"started {self.name} as {self.pid}")
+        self._watch()
+
+    def _watch(self) -> None:
         self.pidfd = os.pidfd_open(self.pid)
         self.started = time.monotonic()
 
@@ -85,7 +91,7 @@ def daemons() -> list[Daemon]:
 
 
 def main() -> None:
-    """Keep the daemons running until told to stop."""
+    """Keep the daemons running until told to stop; with the word `stop`, only stop what runs."""
     RUN.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     lock = os.open(RUN / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -93,7 +99,6 @@ def main() -> None:
         os.lockf(lock, os.F_TLOCK, 0)
     except OSError:
         sys.exit("another supervisor runs")
-    SUPERVISOR_PID.write_text(str(os.getpid()))
     wake, poke = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     stopping = 0
 
@@ -105,10 +110,17 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPWR):
         signal.signal(number, stop)
     kept = daemons()
+    for daemon in kept:
+        daemon.adopt()
+    if sys.argv[1:] == ["stop"]:
+        stopping = signal.SIGPWR
+    else:
+        # Now: whoever reads this may send a signal at once, and what runs must be known by then.
+        SUPERVISOR_PID.write_text(str(os.getpid()))
     while not stopping:
         for daemon in kept:
-            if not daemon.pid:
-                daemon.adopt_or_start()
+            if not daemon.pid and not daemon.adopt():
+                daemon.start()
         poll = select.poll()
         poll.register(wake, select.POLLIN)
         for daemon in kept:
