@@ -65,6 +65,7 @@ class Engine:
         self._running: Pool | None = None
         self._invocations = 0
         self._expected: set[str] = set()
+        self._preparing = asyncio.Lock()
 
     async def start(self) -> None:
         """Make ready, on the running event loop."""
@@ -140,8 +141,9 @@ class Engine:
             self._ground.run(self._prepare(runtime))
 
     async def _prepare(self, runtime: str) -> None:
-        with contextlib.suppress(SandboxError):  # the first invocation will say it
-            await self._sandboxes.prepare(runtime)
+        async with self._preparing:  # one at a time: a server that starts with many has other things to do
+            with contextlib.suppress(SandboxError):  # the first invocation will say it
+                await self._sandboxes.prepare(runtime)
 
     async def provision(self, spec: FunctionSpec, count: int) -> None:
         """Keep `count` environments initialised ahead; returns when they are."""
