@@ -7,6 +7,7 @@ own mount namespace; it needs no name for where they came from and sees nothing 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from undercast.functions.inside import kernel
@@ -22,15 +23,28 @@ def function_mounts(spec: SandboxSpec) -> dict[str, int]:
         if len(spec.layers) == 1:
             found["layers"] = _read_only(spec.layers[0])
         elif spec.layers:
-            # overlayfs searches the first directory first; a later layer wins
-            lower = ":".join(
-                str(layer).replace("\\", "\\\\").replace(":", "\\:") for layer in reversed(spec.layers)
-            )
-            found["layers"] = kernel.new_mount("overlay", [("lowerdir", lower)], _READ_ONLY)
+            found["layers"] = _merged(spec.layers)
     except BaseException:
         os.close(found["code"])
         raise
     return found
+
+
+def _merged(layers: Sequence[Path]) -> int:
+    """The layers as one directory.
+
+    They are named by descriptors: fsconfig(2) takes 255 bytes, and inside nobody should read where they are.
+    """
+    descriptors: list[int] = []
+    try:
+        for layer in reversed(layers):  # overlayfs searches the first directory first; a later layer wins
+            descriptors.append(os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        lower = ":".join(f"/proc/self/fd/{descriptor}" for descriptor in descriptors)
+        mount: int = kernel.new_mount("overlay", [("lowerdir", lower)], _READ_ONLY)
+        return mount
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _read_only(directory: Path) -> int:
