@@ -7,6 +7,7 @@ Everything goes over HTTP, signed, into isolated environments. The floors of the
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import statistics
 import subprocess
@@ -15,14 +16,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks import bare_loop
+from benchmarks import bare_loop, layers
 from benchmarks.cloud import HANDLER, BenchCloud, running_cloud
 from benchmarks.figures import Figure, percentile, show
 from benchmarks.http_client import latencies, request_bytes, signed, throughput
 
 EVENT = b'{"nums": [1, 2, 3]}'
 CONNECTIONS = 8
-_WARM, _LOAD, _COLD, _BURST = 1500, 6000, 40, 200
+_WARM, _LOAD, _COLD, _BURST, _RESTORES = 1500, 6000, 40, 200, 20
+_HELD_S = 1.5  # how long each restored environment is busy, so that the next request needs one of its own
+_SCIENCE = """\
+import time
+import numpy, pandas, sklearn.linear_model
+
+def lambda_handler(event, context):
+    total = int(numpy.sum(event["nums"]))
+    time.sleep(event["held"])
+    return total
+"""
 
 
 def measure(rounds: int = 3) -> None:
@@ -31,11 +42,15 @@ def measure(rounds: int = 3) -> None:
     with running_cloud() as cloud:
         cloud.create_function("warm")
         url = _http_api(cloud)
+        snap_start = _science_function(cloud)
         for round_ in range(rounds):
             with _bare_loop() as port:
                 _warm(cloud, url, port, figures)
             _cold(cloud, round_, figures)
             _burst(cloud, round_, figures)
+            if snap_start:
+                _snap_start(cloud, round_, figures)
+        _first_ones(cloud, figures)
         figures["rss"].add(cloud.resident_mib())
     show("Functions through the API", figures.values())
 
@@ -52,6 +67,11 @@ def _figures() -> dict[str, Figure]:
         "cold_p50": Figure("cold start, request to response, p50", "ms", "< 10 ms"),
         "cold_p99": Figure("cold start, request to response, p99", "ms", "< 25 ms"),
         "burst": Figure(f"{_BURST} concurrent invokes from none", "s", "< 2 s"),
+        "first": Figure(f"first invokes of {_BURST} functions at once", "s", "< 2 s"),
+        "restore": Figure(
+            "SnapStart: numpy, pandas, scikit-learn, request to response, p50", "ms", "< 15 ms"
+        ),
+        "pss": Figure("proportional memory of an idle environment", "MiB", "< 6 MiB"),
         "rss": Figure("server's resident memory at the end", "MiB"),
     }
 
@@ -60,8 +80,9 @@ def _invoke_url(cloud: BenchCloud, name: str) -> str:
     return f"{cloud.url}/2015-03-31/functions/{name}/invocations"
 
 
-def _signed_invoke(cloud: BenchCloud, name: str) -> bytes:
-    return signed("POST", _invoke_url(cloud, name), EVENT, "lambda", cloud.region, cloud.key, cloud.secret)
+def signed_invoke(cloud: BenchCloud, name: str, event: bytes = EVENT) -> bytes:
+    """The bytes of an Invoke request."""
+    return signed("POST", _invoke_url(cloud, name), event, "lambda", cloud.region, cloud.key, cloud.secret)
 
 
 def _http_api(cloud: BenchCloud) -> str:
@@ -119,7 +140,7 @@ def _wait_for(port: int) -> None:
 
 def _warm(cloud: BenchCloud, api_url: str, port: int, figures: dict[str, Figure]) -> None:
     here = "127.0.0.1"
-    invoke, http = _signed_invoke(cloud, "warm"), request_bytes("GET", api_url)
+    invoke, http = signed_invoke(cloud, "warm"), request_bytes("GET", api_url)
     floor = request_bytes("POST", f"http://{here}:{port}/invoke", EVENT)
     hello = request_bytes("GET", f"http://{here}:{port}/")
     for request in (invoke, http):
@@ -143,7 +164,7 @@ def _cold(cloud: BenchCloud, round_: int, figures: dict[str, Figure]) -> None:
     for number in range(_COLD):
         name = f"cold-{round_}-{number}"
         cloud.create_function(name, HANDLER + f"# {name}\n")
-        times += latencies("127.0.0.1", cloud.port, _signed_invoke(cloud, name), 1)
+        times += latencies("127.0.0.1", cloud.port, signed_invoke(cloud, name), 1)
         cloud.client("lambda").delete_function(FunctionName=name)
     figures["cold_p50"].add(statistics.median(times) * 1e3)
     figures["cold_p99"].add(percentile(times, 0.99) * 1e3)
@@ -155,10 +176,63 @@ def _burst(cloud: BenchCloud, round_: int, figures: dict[str, Figure]) -> None:
     cloud.create_function(
         name, "import time\n" + HANDLER.replace("    nums =", "    time.sleep(0.5)\n    nums =")
     )
-    request = _signed_invoke(cloud, name)
+    request = signed_invoke(cloud, name)
     rate = asyncio.run(throughput("127.0.0.1", cloud.port, [request] * _BURST, _BURST))
     figures["burst"].add(_BURST / rate)
+    figures["pss"].add(cloud.environments_pss_mib())
     cloud.client("lambda").delete_function(FunctionName=name)
+
+
+def _first_ones(cloud: BenchCloud, figures: dict[str, Figure]) -> None:
+    """So many cold starts at once that none can be spared: each is of another function."""
+    names = [f"first-{number}" for number in range(_BURST)]
+    for name in names:
+        cloud.create_function(name)
+    requests = [signed_invoke(cloud, name) for name in names]
+    figures["first"].add(_BURST / asyncio.run(throughput("127.0.0.1", cloud.port, requests, _BURST)))
+
+
+def _science_function(cloud: BenchCloud) -> bool:
+    """The function with SnapStart; false when its packages cannot be had."""
+    try:
+        arns = layers.publish(cloud)
+    except (subprocess.SubprocessError, OSError) as error:
+        print(f"SnapStart is left out, its packages cannot be installed here: {error}")
+        return False
+    science = {
+        "Runtime": f"python{layers.VERSION}",
+        "Layers": arns,
+        "MemorySize": 1769,
+        "Timeout": 30,
+        "SnapStart": {"ApplyOn": "PublishedVersions"},
+    }
+    cloud.create_function("science", _SCIENCE, **science)
+    return True
+
+
+def _snap_start(cloud: BenchCloud, round_: int, figures: dict[str, Figure]) -> None:
+    """Restores of a version that is published for the purpose."""
+    functions = cloud.client("lambda")
+    functions.update_function_configuration(FunctionName="science", Description=f"round {round_}")
+    functions.get_waiter("function_updated_v2").wait(FunctionName="science", WaiterConfig={"Delay": 1})
+    version = functions.publish_version(FunctionName="science")["Version"]
+    functions.get_waiter("published_version_active").wait(
+        FunctionName="science", Qualifier=version, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    event = json.dumps({"nums": [1, 2, 3], "held": _HELD_S}).encode()
+    times = asyncio.run(_restores(cloud, signed_invoke(cloud, f"science:{version}", event)))
+    figures["restore"].add(statistics.median(times) * 1e3)
+    functions.delete_function(FunctionName="science", Qualifier=version)
+
+
+async def _restores(cloud: BenchCloud, request: bytes) -> list[float]:
+    """Seconds of requests that each need a new environment: those before are still busy."""
+
+    async def one(number: int) -> float:
+        await asyncio.sleep(number * _HELD_S * 0.9 / _RESTORES)
+        return 1 / await throughput("127.0.0.1", cloud.port, [request], 1) - _HELD_S
+
+    return await asyncio.gather(*(one(number) for number in range(_RESTORES)))
 
 
 if __name__ == "__main__":
