@@ -120,6 +120,7 @@ class Visitor:
     def settled(self) -> None:
         """Wait until a page is there and nothing of it is loading."""
         expect(self.page.locator("main :is(h1, h2, h3):visible").first).to_be_visible()
+        expect(self.page.locator("main").get_by_text(re.compile(r"^Loading"))).to_have_count(0)
         expect(self.page.locator("[class*='awsui_spinner']:visible")).to_have_count(0)
 
     def sign_in(self) -> None:

@@ -14,6 +14,7 @@ import { useClient } from "../aws/clients";
 import { useSession } from "../aws/session";
 import { allPages, useLive } from "../aws/useLive";
 import { Loaded, ToPage } from "../shared/details";
+import { Machine } from "./Machine";
 
 /** Counts of what is there, and the way to launch more. */
 export function Dashboard() {
@@ -76,6 +77,7 @@ export function Dashboard() {
           </Header>
         }
       />
+      <Machine />
       <Container header={<Header variant="h2">Service health</Header>}>
         <Loaded live={zones}>
           {(all) => (

@@ -52,6 +52,8 @@ class Internal:
         if path == "/_undercast/my-address" and request.method in ("GET", "HEAD"):
             address = addresses.towards_instances(request.source_ip, self._cloud.settings.public_pool)
             return _json(200, {"address": address})
+        if path == "/_undercast/capacity" and request.method == "GET":
+            return await self._capacity(request)
         if path.startswith("/_undercast"):
             return _json(404, {"message": f"There is nothing at {request.path}"})
         if request.method in ("GET", "HEAD") and (path.startswith("/console") or _is_browser(request)):
@@ -66,6 +68,13 @@ class Internal:
         except Refused as refused:
             error_ = refusal(refused.case, "undercast", "rest-json", refused.detail)
             return _json(403, {"message": error_.message, "code": error_.code})
+
+    async def _capacity(self, request: Request) -> Response:
+        """What the machine has left for instances, for everybody with a key."""
+        caller = self._caller(request)
+        if isinstance(caller, Response):
+            return caller
+        return _json(200, await asyncio.to_thread(self._cloud.ec2.capacity.left))
 
     async def _reset(self, request: Request) -> Response:
         caller = self._caller(request)

@@ -1,7 +1,5 @@
-import { Sha256 } from "@aws-crypto/sha256-js";
-import { HttpRequest } from "@smithy/protocol-http";
-import { SignatureV4 } from "@smithy/signature-v4";
 import type { Session } from "../../aws/session";
+import { signedHeaders } from "../../aws/signed";
 import type { Pair } from "../../shared/Pairs";
 
 /** A request as it is put together in the tester. */
@@ -38,7 +36,7 @@ export async function send(apiId: string, draft: Draft, session: Session): Promi
   const url = new URL(address(apiId, draft), location.origin);
   const body = ["GET", "HEAD"].includes(draft.method) ? undefined : draft.body;
   const given = Object.fromEntries(draft.headers.filter(([name]) => name));
-  const headers = draft.sign ? await signed(url, draft.method, given, body, session) : given;
+  const headers = draft.sign ? await signedHeaders(session, "execute-api", url, { method: draft.method, headers: given, body }) : given;
   const began = performance.now();
   const answer = await fetch(url, { method: draft.method, headers, body, redirect: "manual", cache: "no-store", credentials: "omit" });
   const text = await answer.text();
@@ -49,22 +47,4 @@ export async function send(apiId: string, draft: Draft, session: Session): Promi
     body: text,
     milliseconds: performance.now() - began,
   };
-}
-
-async function signed(url: URL, method: string, headers: Record<string, string>, body: string | undefined, session: Session): Promise<Record<string, string>> {
-  const signer = new SignatureV4({ credentials: session, region: session.region, service: "execute-api", sha256: Sha256 });
-  const request = await signer.sign(
-    new HttpRequest({
-      method,
-      protocol: url.protocol,
-      hostname: url.hostname,
-      port: Number(url.port) || undefined,
-      path: url.pathname,
-      query: Object.fromEntries(url.searchParams),
-      headers: { ...headers, host: url.host },
-      body,
-    }),
-  );
-  const { host: _, ...rest } = request.headers;
-  return rest;
 }

@@ -44,7 +44,7 @@ export function InstanceActions({ instances, onChanged }: { instances: Instance[
   }
 
   return (
-    <>
+    <SpaceBetween direction="horizontal" size="xs">
       <ButtonDropdown
         disabled={!ids.length}
         onItemClick={({ detail }) => void act(detail.id)}
@@ -102,7 +102,7 @@ export function InstanceActions({ instances, onChanged }: { instances: Instance[
           <ConsoleOutput id={ids[0]} />
         </Modal>
       )}
-    </>
+    </SpaceBetween>
   );
 }
 

@@ -7,8 +7,9 @@ use a fraction of theirs), the memory really available has to cover what a launc
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from undercast.machines.spec import Capability
 from undercast.services.base import AwsError
@@ -57,6 +58,27 @@ class Capacity:
         if reason := self._ec2.networking.capability():
             raise AwsError("UnsupportedOperation", f"Instances cannot be launched here: {reason}")
         return capability
+
+    def left(self) -> dict[str, Any]:
+        """What the machine has and has left: memory in MiB that a launch could get, disk in bytes."""
+        running = self._running()
+        try:
+            capability = self.capability()
+        except AwsError as refused:
+            return {"Available": False, "Reason": refused.message}
+        promised = sum(_memory(record) for record in running)
+        free = min(PROMISED * capability.memory_mib - promised, self._available_mib())
+        disk = shutil.disk_usage(self._ec2.cloud.settings.data)
+        return {
+            "Available": True,
+            "Instances": len(running),
+            "Vcpus": capability.cpus,
+            "MemoryMiB": capability.memory_mib,
+            "MemoryFreeMiB": max(0, int(free)),
+            "DiskBytes": disk.total,
+            "DiskFreeBytes": disk.free,
+            "Gpus": list(capability.gpus),
+        }
 
     def _check_type(self, capability: Capability, kind: InstanceType) -> None:
         if kind.gpus > len(capability.gpus):
