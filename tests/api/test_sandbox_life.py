@@ -68,16 +68,16 @@ def test_exits_are_reported(lab: SandboxLab) -> None:
 
 def test_layers_merge_and_the_later_wins(lab: SandboxLab) -> None:
     layers = []
-    for number in (1, 2):
-        layer = lab.folder / f"layer{number}"
+    for number in (1, 2, 3, 4, 5):  # as many as AWS allows, with paths longer than a mount's option may be
+        layer = lab.folder / f"layer{number}{'x' * 100}"
         (layer / "python").mkdir(parents=True)
         (layer / "python" / "shared.py").write_text(f"number = {number}\n")
         (layer / "python" / f"only{number}.py").write_text("")
         layers.append(layer)
-    code = "import os, shared, only1, only2\n"
+    code = "import os, shared, only1, only5\n"
     code += "give(number=shared.number, files=sorted(os.listdir('/opt/python')))\n"
     seen = lab.ended(code, "zygote", layers=tuple(layers)).result
-    assert seen == {"number": 2, "files": ["only1.py", "only2.py", "shared.py"]}
+    assert seen == {"number": 5, "files": [*(f"only{number}.py" for number in range(1, 6)), "shared.py"]}
     single = lab.ended(
         "import os\ngive(files=sorted(os.listdir('/opt/python')))", "zygote", layers=(layers[0],)
     )
