@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from typing import Any
@@ -88,7 +89,7 @@ def test_filter_patterns(account: Account, group: str, pattern: str, expected: l
 
 def test_bad_input_is_named(account: Account, group: str) -> None:
     logs = account.client("logs")
-    for pattern in ("{ $.a = }", "{ $.a ~ 1 }", "[a, ..., b, ...]", "%(%"):
+    for pattern in ("{ $.a = }", "{ $.a ~ 1 }", "[a, ..., b, ...]", "%(%", "{ $.a = 1"):
         with pytest.raises(logs.exceptions.InvalidParameterException):
             logs.filter_log_events(logGroupName=group, filterPattern=pattern)
     with pytest.raises(logs.exceptions.ResourceNotFoundException) as missing:
@@ -163,7 +164,8 @@ def test_the_aws_command_follows_a_log(account: Account, group: str) -> None:
 
 
 def test_a_live_tail_streams(account: Account, group: str) -> None:
-    logs = account.client("logs", inject_host_prefix=False)
+    # root's server lets the name with AWS's prefix resolve; without root a client has to do without it
+    logs = account.client("logs", inject_host_prefix=os.geteuid() == 0)
     described = account.client("logs").describe_log_groups()["logGroups"][0]
     stream = logs.start_live_tail(
         logGroupIdentifiers=[described["logGroupArn"]], logEventFilterPattern="ERROR"

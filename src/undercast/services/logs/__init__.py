@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from undercast.network import endpoints
 from undercast.services.base import Service
 from undercast.services.logs.events import EventOperations
 from undercast.services.logs.groups import Groups
@@ -23,11 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["LogWriter", "build"]
 
+# What AWS's tools put before the endpoint's host for StartLiveTail: the model's hostPrefix, older and newer.
+_LIVE_TAIL_PREFIXES = ("streaming", "stream")
+
 
 class LogsService(Service):
     """The service `logs`."""
 
-    def __init__(self, store: Store, writer: LogWriter) -> None:
+    def __init__(self, cloud: Cloud, writer: LogWriter) -> None:
+        store: Store = cloud.store
+        self._cloud = cloud
         self._store = store
         self._writer = writer
         self._sweep: asyncio.Task[None] | None = None
@@ -38,6 +45,10 @@ class LogsService(Service):
 
     async def start(self) -> None:
         await self._writer.start()
+        if (target := endpoints.address(self._cloud)) is not None:
+            hosts = (urlsplit(self._cloud.url).hostname, "localhost")
+            names = {f"{prefix}-{host}": target for prefix in _LIVE_TAIL_PREFIXES for host in hosts}
+            await asyncio.to_thread(self._cloud.hosts.add, names)
         self._sweep = asyncio.create_task(sweep_forever(self._store), name="log-retention")
 
     async def stop(self) -> None:
@@ -53,4 +64,4 @@ class LogsService(Service):
 def build(cloud: Cloud) -> Service:
     """The service, and `cloud.logs`."""
     cloud.logs = LogWriter(cloud.store)
-    return LogsService(cloud.store, cloud.logs)
+    return LogsService(cloud, cloud.logs)

@@ -46,6 +46,8 @@ def compile_pattern(pattern: str | None) -> Predicate:
         return _JsonPattern(text[1:-1]).compile()
     if text.startswith("[") and text.endswith("]"):
         return _fields(text[1:-1])
+    if text[0] in "{[":  # not closed; a term that begins so has to be quoted
+        raise _invalid()
     return _terms(text)
 
 
