@@ -1,10 +1,13 @@
+# Isolating functions and running servers takes root.
+AS_ROOT := $(shell [ "$$(id -u)" -eq 0 ] || command -v sudo)
+
 .PHONY: demo test run lint fix bench console screenshots clean
 
 demo:           ## Play the tutorial on the real thing and leave the cloud running
 	@scripts/system-packages demo
 	@scripts/venv
 	@scripts/console
-	@.venv/bin/undercast demo
+	@$(AS_ROOT) .venv/bin/undercast demo
 
 test:           ## Lint and every test; installs what it needs
 	@scripts/system-packages test
