@@ -25,7 +25,13 @@ from undercast.machines.places import Places, places
 from undercast.settings import Settings
 
 IDLE = 8
-_OPTIONS = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes")
+_OPTIONS = (
+    "StrictHostKeyChecking=no",
+    "UserKnownHostsFile=/dev/null",
+    "LogLevel=ERROR",
+    "BatchMode=yes",
+    "ConnectTimeout=5",
+)
 
 
 class Servers:
@@ -59,7 +65,10 @@ class Servers:
         return found
 
     def shell(self, address: str, within_s: float = 60.0) -> None:
-        """Wait until `ssh ... true` works."""
+        """Wait until `ssh ... true` works at a public address.
+
+        Nobody else answers there; a private address leads to the default route until the instance is up.
+        """
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=1):
@@ -127,7 +136,7 @@ def measure(rounds: int) -> None:
     idle = Figure("memory of an idle instance", "MiB", "< 600")
     with _servers() as (servers, ours):
         warm = servers.launch()
-        address = warm[0]["PrivateIpAddress"]
+        address = warm[0]["PublicIpAddress"]
         servers.shell(address)
         for _ in range(rounds):
             answers, shells, floors = [], [], []
@@ -135,7 +144,7 @@ def measure(rounds: int) -> None:
                 began = time.perf_counter()
                 made = servers.launch()
                 answers.append((time.perf_counter() - began) * 1000)
-                servers.shell(made[0]["PrivateIpAddress"])
+                servers.shell(made[0]["PublicIpAddress"])
                 shells.append(time.perf_counter() - began)
                 servers.terminate(made)
                 bare = asyncio.run(_bare_launch(ours))
@@ -147,13 +156,13 @@ def measure(rounds: int) -> None:
             began = time.perf_counter()
             many = servers.launch(10)
             for instance in many:
-                servers.shell(instance["PrivateIpAddress"])
+                servers.shell(instance["PublicIpAddress"])
             ten.add(time.perf_counter() - began)
             servers.terminate(many)
         before = _available_mib()
         resting = servers.launch(IDLE)
         for instance in resting:
-            servers.shell(instance["PrivateIpAddress"])
+            servers.shell(instance["PublicIpAddress"])
         time.sleep(10)
         idle.add((before - _available_mib()) / IDLE)
         servers.terminate([*resting, *warm])
