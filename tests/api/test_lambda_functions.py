@@ -442,6 +442,9 @@ def test_live_code(fn: Lambda, tmp_path: Path) -> None:
     for key in ("relative/path", "/no/such/folder", "/"):
         code = {"S3Bucket": "hot-reload", "S3Key": key}
         assert "S3Key" in refused(fn.client.create_function, **create(fn, Code=code)).message
+    folder.chmod(0o700)
+    code = {"S3Bucket": "hot-reload", "S3Key": str(folder)}
+    assert "chmod o+rx" in refused(fn.client.create_function, **create(fn, Code=code)).message
 
 
 def test_reset_empties_the_account_alone(fn: Lambda, server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from undercast.services.lambda_.code import StoredCode
 from undercast.services.lambda_.core import Core
 
 HOT_RELOAD = "hot-reload"  # the bucket name people know from other local clouds
+_READ_BY_ALL = stat.S_IROTH | stat.S_IXOTH
 
 
 def check_request_size(call: Call) -> None:
@@ -76,4 +78,6 @@ def _live_folder(core: Core, code: Params) -> str:
     data = core.settings.data.resolve()
     if folder.is_relative_to(data) or data.is_relative_to(folder):
         raise errors.invalid(f"The folder '{key}' holds Undercast's own data and cannot run as code.")
+    if folder.stat().st_mode & _READ_BY_ALL != _READ_BY_ALL:
+        raise errors.invalid(f"The function's user cannot read the folder '{key}'. Run: chmod o+rx '{key}'")
     return str(folder)
