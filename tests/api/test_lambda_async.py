@@ -207,5 +207,7 @@ def test_what_was_acknowledged_survives_kill_9(start_server: Callable[..., Serve
     account._clients.clear()
     fn.client = account.client("lambda")
     wait_until(lambda: len(runs(fn, name)) >= 41, 20, "the interrupted event and all that waited")
-    assert sorted(runs(fn, name)) == sorted(["slow", *map(str, range(40))])
+    # The interrupted one may have got as far as the log before: it runs at least once.
+    assert sorted(set(runs(fn, name))) == sorted(["slow", *map(str, range(40))])
+    assert len(runs(fn, name)) <= 42
     assert fn.invoke(name, {"n": "sync"}).error is None
