@@ -31,7 +31,6 @@ BODY_S = 60.0  # between two pieces of a body, and between two pieces that a cli
 LINGER_S = 5.0  # for a client that is still sending what was refused
 MAX_HEADER = 64 * 1024  # bytes
 MAX_BODY = 256 * 1024 * 1024  # bytes; no API of AWS's takes more in one request but S3's uploads
-MAX_WAITING = 16  # requests sent ahead of the answers to earlier ones; beyond it, reading pauses
 
 Respond = Callable[[Request], Awaitable[Response]]
 
@@ -177,8 +176,7 @@ class Connection(asyncio.Protocol):
             self._start(request, keep_alive)
             return
         self._waiting.append((request, keep_alive))
-        if len(self._waiting) >= MAX_WAITING:
-            self.transport.pause_reading()
+        self.transport.pause_reading()  # what has been read may hold more requests, but no more is read
 
     # requests
 
@@ -229,9 +227,9 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         if self._waiting:
-            if len(self._waiting) == MAX_WAITING:
-                self.transport.resume_reading()
             self._start(*self._waiting.popleft())
+            if not self._waiting:
+                self.transport.resume_reading()
         elif self._deadline == math.inf:  # no next request has begun meanwhile
             self._deadline = self._loop.time() + KEEP_ALIVE_S
 
