@@ -15,7 +15,7 @@ _OVER_THE_WIRE = ("responseHeadersSize", "responseBodySize")
 _HELLO = archive("handler = lambda event, context: 'hello ' + event['pathParameters']['name']", "index.py")
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(200)
 def test_every_page_opens_without_errors_and_barriers(visitor: Visitor) -> None:
     estate = furnish(visitor.account)
     barriers: list[str] = []
