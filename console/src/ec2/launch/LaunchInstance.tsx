@@ -1,6 +1,7 @@
 import {
   AuthorizeSecurityGroupIngressCommand,
   CreateSecurityGroupCommand,
+  DeleteSecurityGroupCommand,
   DescribeImagesCommand,
   DescribeKeyPairsCommand,
   EC2Client,
@@ -63,9 +64,15 @@ export default function LaunchInstance() {
         const VpcId = subnets.data?.find((one) => one.SubnetId === plan.subnetId)?.VpcId;
         const made = await ec2.send(new CreateSecurityGroupCommand({ GroupName: plan.groupName, Description: "made by the launch page", VpcId }));
         groupIds = [made.GroupId!];
+        try {
+          if (plan.rules.length) await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: made.GroupId, IpPermissions: plan.rules.map(permissionOf) }));
+        } catch (refused) {
+          // Without its rules the group is not the one that was asked for.
+          await ec2.send(new DeleteSecurityGroupCommand({ GroupId: made.GroupId }));
+          throw refused;
+        }
         // Once it is there it is taken, also when the launch below fails and is tried again.
         change({ groups: "existing", groupIds });
-        if (plan.rules.length) await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: made.GroupId, IpPermissions: plan.rules.map(permissionOf) }));
       }
       const launched = await ec2.send(new RunInstancesCommand(runInstances(plan, groupIds)));
       const ids = launched.Instances?.map((one) => one.InstanceId!) ?? [];
