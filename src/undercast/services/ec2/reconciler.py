@@ -164,6 +164,8 @@ class Reconciler:
         """Spot requests follow their instances, and time."""
         while True:
             waiting = await asyncio.to_thread(self._ec2.spot.settle)
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._spot_woken.wait(), _SPOT_S if waiting else None)
+                async with asyncio.timeout(_SPOT_S if waiting else None):
+                    await self._spot_woken.wait()
             self._spot_woken.clear()
