@@ -21,7 +21,7 @@ from undercast.gateway.request import Request
 from undercast.services.iam.credentials import Credential
 
 KEY = Credential("AKIAEXAMPLE", "secret", "111122223333", "arn:aws:iam::111122223333:user/a", "AIDA")
-TEMPORARY = replace(KEY, access_key_id="ASIAEXAMPLE", session_token="the-token", expires=time.time() + 60)
+TEMPORARY = replace(KEY, access_key_id="ASIAEXAMPLE", session_token="the-token", expires=time.time() + 7200)
 EXPIRED = replace(TEMPORARY, access_key_id="ASIAEXPIRED", expires=time.time() - 1)
 KNOWN = {one.access_key_id: one for one in (KEY, TEMPORARY, EXPIRED)}
 
