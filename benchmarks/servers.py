@@ -71,7 +71,8 @@ class Servers:
         """
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=1):
+            # Short: a SYN that is dropped before the machine is there would be sent again after a second.
+            with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=0.05):
                 break
             time.sleep(0.005)
         while self.login(address) != 0:
