@@ -39,13 +39,13 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "undercast"
 
 
-async def for_python(cache: Path, interpreter: Path, version: str) -> Path:
-    """Directory with awslambdaric and boto3 for an interpreter. Raises SandboxError."""
+async def for_python(cache: Path, version: str) -> Path:
+    """Directory with awslambdaric and boto3 for a Python version. Raises SandboxError."""
     minor = version.rpartition(".")[0]
     if minor == f"{sys.version_info.major}.{sys.version_info.minor}":
         versions = "-".join(metadata.version(name) for name in _PACKAGES)
         return await _once(cache / f"runtime-python{minor}-{versions}", _link_own)
-    return await _once(cache / f"runtime-python{minor}", lambda target: _pip(interpreter, target))
+    return await _once(cache / f"runtime-python{minor}", lambda target: _pip(minor, target))
 
 
 async def for_node(cache: Path, version: str) -> Path:
@@ -103,12 +103,15 @@ def _run(argv: list[str], cwd: Path, what: str) -> None:
         raise SandboxError(f"installing {what} failed: {error}") from error
 
 
-def _pip(interpreter: Path, target: Path) -> None:
+def _pip(minor: str, target: Path) -> None:
+    # Our own pip, told which Python to choose for: one that is run by another interpreter has to know it, and
+    # Debian's does not know Python 3.12. Wheels alone, so nothing is built or run.
     argv = [
-        sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--quiet", "--no-input",
-        "--disable-pip-version-check", "--target", str(target), *_PACKAGES,
+        sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check",
+        "--target", str(target), "--python-version", minor, "--implementation", "cp",
+        "--only-binary=:all:", *_PACKAGES,
     ]  # fmt: skip
-    _run(argv, target, f"awslambdaric and boto3 for {interpreter.name}")
+    _run(argv, target, f"awslambdaric and boto3 for python{minor}")
     shutil.rmtree(target / "bin", ignore_errors=True)
 
 

@@ -131,7 +131,7 @@ class Runtimes:
         if runtime.zygote:
             version, prefix = (await _output(interpreter, "-S", "-c", _ASK)).splitlines()
             try:
-                client = await clients.for_python(self._cache, runtime.interpreter, version)
+                client = await clients.for_python(self._cache, version)
             except SandboxError as error:
                 return await self._prepare(self._instead(runtime, int(version.split(".")[1]), error))
             argv: tuple[str, ...] = (interpreter, "-S", "-m", "awslambdaric")
