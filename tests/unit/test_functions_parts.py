@@ -192,7 +192,7 @@ def test_a_python_whose_client_cannot_be_had_gives_way(
     async def output(interpreter: str, *_: str) -> str:
         return f"3.{interpreter.rpartition('.')[2]}.1\n/usr\n"
 
-    async def client(cache: Path, interpreter: Path, version: str) -> Path:
+    async def client(cache: Path, version: str) -> Path:
         if not version.startswith("3.11"):
             raise SandboxError("no index")
         return cache
