@@ -16,7 +16,7 @@ from undercast.functions.runtime_api import RuntimeApi
 from undercast.functions.spec import Exit
 
 _SLICE_S, _SLICE_BYTES = 0.1, 1024 * 1024  # how fast an environment may write to its log
-
+_LAST_WORDS_S = 0.2  # how long what an ended runtime sent may take to be read: its caller may be slow
 _SHOW_S = 1.0  # how long a printed line may wait for others before it is in the log
 
 
@@ -132,8 +132,18 @@ class Attachment:
 
     async def _watch(self) -> None:
         end = await self.sandbox.wait()
+        await self._receive_rest()
         if self._attached:
             self._owner.sandbox_exited(end)
+
+    async def _receive_rest(self) -> None:
+        """Take what an ended runtime had sent: its end is noticed by another way than its words come."""
+        if isinstance(self.transport, Channel):
+            self.transport.drain()
+        elif self._attached:
+            for listener in self._listeners:
+                await listener.accept_rest()
+            await self._api.disconnected(_LAST_WORDS_S)
 
     async def _watch_extension(self, name: str, process: Process) -> None:
         end = await process.wait()

@@ -11,6 +11,7 @@ from undercast.functions.inside import wire
 
 _FRAME_LIMIT = PAYLOAD_LIMIT + 1024
 _READ = 65536
+_LEFT_READS = 64
 
 
 class RuntimeEvents(Protocol):
@@ -64,6 +65,12 @@ class Channel:
                 self._out.clear()
             self._fd = -1
 
+    def drain(self) -> None:
+        """Read what is there already. Bounded: more than a socket holds comes from somebody alive."""
+        for _ in range(_LEFT_READS):
+            if self._fd < 0 or not self._readable():
+                return
+
     def invoke(
         self, request_id: str, arn: str, trace: str, client_context: str, event: bytes, limit_ms: int
     ) -> None:
@@ -110,25 +117,27 @@ class Channel:
             self._out.clear()
         self._loop.remove_writer(self._fd)
 
-    def _readable(self) -> None:
+    def _readable(self) -> bool:
+        """Read once; false when nothing was there."""
         try:
             if self._body is not None:
                 self._fill(self._body)
-                return
+                return True
             data = self._sock.recv(_READ)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if not data:
             self.close()
-            return
+            return False
         if self._skip:
             data = self._skipped(data)
         if self._rest:
             data = self._rest + data
             self._rest = b""
         self._frames(data)
+        return True
 
     def _frames(self, data: bytes) -> None:
         at, length = 0, len(data)

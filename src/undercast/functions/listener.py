@@ -38,23 +38,33 @@ class Listener:
                 transport.abort()
         self._open.clear()
 
-    def _accept(self) -> None:
+    async def accept_rest(self) -> None:
+        """Take the connections that wait already."""
+        for _ in range(_OPEN_LIMIT):
+            if self._fd < 0 or not self._accept():
+                break
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _accept(self) -> bool:
+        """Take one connection; false when none waits."""
         try:
             connection, _ = self._sock.accept()
         except OSError as problem:
             if problem.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
                 self._loop.remove_reader(self._fd)
                 self._loop.call_later(_PAUSE_S, self._accept_again)
-            return
+            return False
         connection.setblocking(False)
         if len(self._open) >= _OPEN_LIMIT:
             self._open = {transport for transport in self._open if not transport.is_closing()}
             if len(self._open) >= _OPEN_LIMIT:
                 connection.close()
-                return
+                return True
         task = self._loop.create_task(self._serve(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
 
     def _accept_again(self) -> None:
         if self._fd >= 0:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import contextlib
 import json
 import time
 
@@ -46,12 +48,21 @@ class RuntimeApi:
         self._current = ""  # id of the request being served
         self._stream: BodyStream | None = None
         self._answering: Connection | None = None  # sends the answer to the request being served
+        self._none_left = asyncio.Event()  # no connection is open
+        self._none_left.set()
 
     def connection(self) -> Connection:
         """A protocol for a new connection."""
         connection = Connection(self, _BODY_LIMIT)
         self._connections.add(connection)
+        self._none_left.clear()
         return connection
+
+    async def disconnected(self, limit_s: float) -> None:
+        """Return when every connection was read to its end, or after the limit."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._none_left.wait()
 
     def close(self) -> None:
         """Drop every connection."""
@@ -124,6 +135,8 @@ class RuntimeApi:
 
     def lost(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        if not self._connections:
+            self._none_left.set()
         if self._waiting is connection:
             self._waiting = None
         self._extensions.lost(connection)
