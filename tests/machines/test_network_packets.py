@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from pyroute2 import IPRoute
 
 from machines.lab import (
     ANY,
@@ -150,6 +151,27 @@ def test_nobody_speaks_for_another(lab: Lab, four: list[Instance]) -> None:
     assert not two.reaches(one.address, 22)
     two.set_mac(two.mac)
     assert two.reaches(one.address, 22, 2)
+
+
+def test_instances_need_not_be_asked_for(lab: Lab, four: list[Instance]) -> None:
+    """A question asked before an instance can answer would be repeated after a second only (arp(7))."""
+    one = four[0]
+    lab.apply(desired([one.interface("subnet-a")], [], [NEAR]))
+
+    def known() -> set[tuple[str, str, int]]:
+        with IPRoute() as ip:
+            found = ip.get_neighbours(family=socket.AF_INET, ifindex=socket.if_nametoindex(one.vif))
+            return {(n.get_attr("NDA_DST"), n.get_attr("NDA_LLADDR"), n["state"]) for n in found}
+
+    def down_and_up() -> None:
+        with IPRoute() as ip:
+            for state in ("down", "up"):
+                ip.link("set", index=socket.if_nametoindex(one.vif), state=state)
+
+    permanent = (one.address, one.mac, 0x80)
+    assert permanent in lab.host.run(known)
+    lab.host.run(down_and_up)
+    wait_until(lambda: permanent in lab.host.run(known), what="the instance is known again")
 
 
 def test_ways_out(lab: Lab, four: list[Instance]) -> None:

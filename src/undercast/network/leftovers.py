@@ -9,7 +9,7 @@ import re
 import socket
 from pathlib import Path
 
-from undercast.network import other_firewalls
+from undercast.network import incus_rules, other_firewalls
 from undercast.network.libnftables import Nftables
 from undercast.network.model import VIF_PREFIX, Address, Cidr, vif_prefix
 from undercast.network.owner import LOCK, Owner
@@ -71,9 +71,11 @@ def sweep(node: Address, pool: Cidr, *, lock: Path = LOCK) -> None:
         tables = Nftables()
         try:
             Filters(lock).sweep(tables)
+            incus_rules.sweep(tables)
             routes = Routes(VIF_PREFIX)
             try:
                 if not routes.vifs():
+                    incus_rules.remove_empty(tables)
                     routes.shut(node, pool, pool_on_lan=False)
                     other_firewalls.give_back(tables)
             finally:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from undercast.network import conntrack, other_firewalls
+from undercast.network import conntrack, incus_rules, other_firewalls
 from undercast.network.base_chains import Host
 from undercast.network.filter import render
 from undercast.network.hosts_file import HostsFile
@@ -131,6 +131,7 @@ class Network:
         def remove() -> None:
             if self._filter is not None:
                 self._filters.sweep(self._filter)
+                incus_rules.sweep(self._filter)
 
         try:
             await self._do(remove)
@@ -236,7 +237,7 @@ class Network:
         old = {interface.vif: interface for interface in before.interfaces}
         for interface in desired.interfaces:
             if interface != old.get(interface.vif):
-                self._routes.connect(interface.vif, interface.addresses)
+                self._routes.connect(interface.vif, interface.mac, interface.addresses)
         conntrack.end(conntrack.stale(before, desired))
         if self._on_lan:
             self._routes.answer_for(_public(desired), _public(before))
@@ -304,7 +305,7 @@ class Network:
         def connect() -> None:
             for interface in interfaces:
                 if self._routes is not None:
-                    self._routes.connect(interface.vif, interface.addresses)
+                    self._routes.connect(interface.vif, interface.mac, interface.addresses)
 
         try:
             await self._do(connect)

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 _METRIC = 128
 _TABLE = Path("/proc/thread-self/net/route")
 _PROXY = 8  # NTF_PROXY
+_PERMANENT = 0x80  # NUD_PERMANENT
 _SETTINGS = Path("/proc/sys/net/ipv4/conf")
 
 
@@ -88,7 +89,7 @@ class Routes:
             self._set(name, "forwarding", before)
         self._forwarding_was.clear()
 
-    def connect(self, vif: str, addresses: Iterable[Address]) -> None:
+    def connect(self, vif: str, mac: str, addresses: Iterable[Address]) -> None:
         """Route the addresses to an instance's interface. One that has gone meanwhile is no error."""
         index = socket_index(vif)
         if index is None:
@@ -111,9 +112,16 @@ class Routes:
                 # A metric of its own: Incus adds a route to the first address without one, a moment later,
                 # and fails when it finds its own route there.
                 self._ip.route("replace", dst=f"{address}/32", oif=index, scope=253, priority=_METRIC)
+        for address in sorted(wanted):
+            with _missing():
+                # Known, not asked for: a question (arp(7)) that comes before the instance can answer is asked
+                # again after a second only, and no instance can answer for another's address.
+                self._ip.neigh("replace", dst=address, lladdr=mac, ifindex=index, state=_PERMANENT)
         for address in sorted(there - wanted):
             with _missing():
                 self._ip.route("del", dst=f"{address}/32", oif=index, scope=253)
+            with _missing():
+                self._ip.neigh("del", dst=address, ifindex=index)
 
     def answer_for(self, public: Iterable[Address], known: Iterable[Address]) -> None:
         """On a pool from the surrounding network: answer ARP for the addresses in use, and no others.
