@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import fnmatch
+import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +91,7 @@ def test_key_pairs(ec2: Any, tmp_path: Path) -> None:
     assert shown["KeyType"] == "ed25519"
     assert "KeyMaterial" not in shown
     file = tmp_path / "key.pem"
-    file.write_text(made["KeyMaterial"] + "\n")
+    file.write_text(made["KeyMaterial"])
     file.chmod(0o400)
     public = subprocess.run(
         ["ssh-keygen", "-y", "-f", file], capture_output=True, text=True, timeout=20, check=True
@@ -148,6 +150,39 @@ def test_default_image_and_its_parameters(renter: Account, ec2: Any, ami: str) -
         DryRun=True,
     )
     assert dry == ("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+
+
+def test_images_answer_to_the_names_they_are_published_under(ec2: Any, ami: str) -> None:
+    """As Terraform's `aws_ami` asks: publisher, pattern, and what a name says about an image."""
+    others = {"virtualization-type": ["hvm"], "root-device-type": ["ebs"], "state": ["available"]}
+
+    def ask(owner: str, *names: str) -> list[dict[str, Any]]:
+        wanted = {**others, "name": list(names)}
+        filters = [{"Name": name, "Values": values} for name, values in wanted.items()]
+        images: list[dict[str, Any]] = ec2.describe_images(Owners=[owner], Filters=filters)["Images"]
+        return images
+
+    for owner, pattern in (
+        ("amazon", "al2023-ami-*"),
+        ("137112412989", "al2023-ami-2023*-kernel-6.1-*"),
+        ("amazon", "al2023-ami-minimal-*"),
+        ("amazon", "amzn2-ami-hvm-2.0*gp2"),
+    ):
+        found = ask(owner, pattern)
+        assert [image["ImageId"] for image in found] == [ami], pattern
+        assert fnmatch.fnmatchcase(found[0]["Name"], pattern)
+        assert found[0]["ImageLocation"] == f"amazon/{found[0]['Name']}"
+    host = platform.freedesktop_os_release()
+    published = {
+        "debian": ("136693071363", f"debian-{host['VERSION_ID']}-*"),
+        "ubuntu": ("099720109477", f"ubuntu/images/*-{host['VERSION_ID']}-*-server-*"),
+    }
+    for distribution, (owner, pattern) in published.items():
+        same = [i for i in ask(owner, pattern) if i["ImageId"] == ami]
+        assert [(i["OwnerId"]) for i in same] == ([owner] if distribution == host["ID"] else [])
+    assert ask("amazon", "undercast-linux-*")[0]["Name"].startswith("undercast-linux-")
+    assert ask("099720109477", "al2023-ami-*") == []
+    assert [i["ImageId"] for i in ec2.describe_images()["Images"]].count(ami) == 1
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class Renter:
         self.ec2 = self.server.client("ec2")
         made = self.ec2.create_key_pair(KeyName=self.key_name, KeyType="ed25519")
         self.key = self.folder / f"{self.key_name}.pem"
-        self.key.write_text(made["KeyMaterial"] + "\n")
+        self.key.write_text(made["KeyMaterial"])
         self.key.chmod(0o400)
         self.group = self.new_group()
         self.open_port(self.group, 22)

@@ -201,10 +201,25 @@ def test_rsa_fingerprints_as_openssl_computes_them() -> None:
     assert ssh_keys.fingerprint(made.public) == colons(hashlib.md5(public).hexdigest())
 
 
-def test_ed25519_as_ssh_keygen_reads_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_keys_saved_as_they_come_are_read_by_ssh(tmp_path: Path, kind: str) -> None:
+    made = ssh_keys.make(kind, "pem")
+    for number, text in enumerate(
+        (made.private, made.private + "\n")
+    ):  # as boto3 gives it, as the CLI prints it
+        file = tmp_path / str(number)
+        file.write_text(text)
+        file.chmod(0o600)
+        shown = subprocess.run(
+            ["ssh-keygen", "-y", "-f", file], capture_output=True, text=True, timeout=20, check=True
+        ).stdout
+        assert ssh_keys.read(shown.encode()) == made.public
+
+
+def test_ed25519_fingerprint_as_ssh_keygen_computes_it(tmp_path: Path) -> None:
     made = ssh_keys.make("ed25519", "pem")
     file = tmp_path / "key"
-    file.write_text(made.private + "\n")
+    file.write_text(made.private)
     file.chmod(0o600)
     shown = subprocess.run(
         ["ssh-keygen", "-l", "-E", "sha256", "-f", file],

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from undercast.services.base import AwsError, Call, Params, Result
-from undercast.services.ec2 import ids, public_images, tags, volume_types
+from undercast.services.ec2 import ids, image_names, public_images, tags, volume_types
 from undercast.services.ec2.attachments import of_instance
 from undercast.services.ec2.dry_run import dry_run
 from undercast.services.ec2.estate import Change, Record, visible
@@ -69,6 +69,7 @@ class Images:
     def describe_images(self, call: Call, params: Params) -> Result:
         dry_run(params)
         records = self.launchable(call.account, call.region)
+        records += image_names.published(public_images.records(self._ec2.machine_images))
         if wanted := params.get("ImageIds"):
             ids.check("image", *wanted)
             known = {record["ImageId"] for record in records}
@@ -79,8 +80,10 @@ class Images:
             records = [record for record in records if _owned(record, owners, call.account)]
         if users := params.get("ExecutableUsers"):
             records = [record for record in records if _executable(record, users, call.account)]
-        records = FILTERS.select(records, params.get("Filters"))
-        chosen, token = page(records, params, lambda record: record["ImageId"], lowest=1)
+        found: dict[str, Record] = {}
+        for record in FILTERS.select(records, params.get("Filters")):
+            found.setdefault(record["ImageId"], record)  # under its own name, if that is asked for as well
+        chosen, token = page(list(found.values()), params, lambda record: record["ImageId"], lowest=1)
         return answer("Images", [_shown(record) for record in chosen], token)
 
     def create_image(self, call: Call, params: Params) -> Result:

@@ -1,16 +1,12 @@
-"""The public SSM parameters that name the latest images of a distribution.
-
-The default image stands for Amazon Linux (it has the same user and the same tools), and for the distribution
-it was built from. Images that were brought in stand for their own.
-"""
+"""The public SSM parameters that name the latest images of a distribution."""
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING
 
 from undercast.services.base import AwsError
 from undercast.services.ec2 import public_images
+from undercast.services.ec2.releases import UBUNTU_NAMES, Release, standing
 
 if TYPE_CHECKING:
     from undercast.services.ec2.service import Ec2
@@ -18,7 +14,6 @@ if TYPE_CHECKING:
 _AMAZON = "/aws/service/ami-amazon-linux-latest"
 _DEBIAN = "/aws/service/debian/release"
 _UBUNTU = "/aws/service/canonical/ubuntu/server"
-_UBUNTU_NAMES = {"22.04": "jammy", "24.04": "noble", "26.04": "resolute"}
 
 
 class PublicParameters:
@@ -43,47 +38,30 @@ class PublicParameters:
 
     def all(self) -> dict[str, str]:
         """Every parameter there is."""
-        arch = public_images.architecture()
-        names = {}
-        for name in (
-            f"al2023-ami-kernel-default-{arch}",
-            f"al2023-ami-kernel-6.1-{arch}",
-            f"al2023-ami-kernel-6.12-{arch}",
-            f"al2023-ami-minimal-kernel-default-{arch}",
-            f"amzn2-ami-hvm-{arch}-gp2",
-            f"amzn2-ami-kernel-5.10-hvm-{arch}-gp2",
-        ):
-            names[f"{_AMAZON}/{name}"] = public_images.DEFAULT_AMI
-        names |= _distribution(*_host(), public_images.DEFAULT_AMI)
-        for record in public_images.records(self._ec2.machine_images):
-            parts = record["_Alias"].split(":")[-1].replace("-", "/").split("/")
-            if record["ImageId"] != public_images.DEFAULT_AMI and len(parts) >= 2:
-                names |= _distribution(parts[0], parts[1], record["ImageId"])
-        return names
+        images = public_images.records(self._ec2.machine_images)
+        return {
+            name: image["ImageId"]
+            for release, image in standing(images).items()
+            for name in _names(release, public_images.architecture())
+        }
 
 
-def _host() -> tuple[str, str]:
-    release = platform.freedesktop_os_release()
-    return release.get("ID", ""), release.get("VERSION_ID", "")
-
-
-def _distribution(name: str, version: str, image_id: str) -> dict[str, str]:
-    """The parameters of one release, in the distribution's own naming."""
-    arch = {"x86_64": "amd64"}.get(public_images.architecture(), public_images.architecture())
-    match name:
-        case "debian":
-            number = {"bookworm": "12", "trixie": "13"}.get(version, version)
-            return {
-                f"{_DEBIAN}/{number}/latest/{arch}": image_id,
-                f"{_DEBIAN}-{number}/latest/{arch}": image_id,
-            }
-        case "ubuntu":
-            number = {code: release for release, code in _UBUNTU_NAMES.items()}.get(version, version)
-            tails = [f"stable/current/{arch}/hvm/{kind}/ami-id" for kind in ("ebs-gp2", "ebs-gp3")]
-            heads = [number, _UBUNTU_NAMES.get(number, number)]
-            return {f"{_UBUNTU}/{head}/{tail}": image_id for head in heads for tail in tails}
-        case "amazonlinux" if version in ("2023", "current"):
-            arch = public_images.architecture()
-            return {f"{_AMAZON}/al2023-ami-kernel-default-{arch}": image_id}
+def _names(release: Release, arch: str) -> list[str]:
+    """The parameters of one release, in its publisher's own naming."""
+    debian_arch = {"x86_64": "amd64"}.get(arch, arch)
+    match release:
+        case ("amazon", "2023"):
+            kernels = ("kernel-default", "kernel-6.1", "kernel-6.12")
+            kinds = ("al2023-ami", "al2023-ami-minimal")
+            return [f"{_AMAZON}/{kind}-{kernel}-{arch}" for kind in kinds for kernel in kernels]
+        case ("amazon", "2"):
+            kinds = ("amzn2-ami-hvm", "amzn2-ami-kernel-5.10-hvm")
+            return [f"{_AMAZON}/{kind}-{arch}-gp2" for kind in kinds]
+        case ("debian", version):
+            return [f"{_DEBIAN}{mark}{version}/latest/{debian_arch}" for mark in ("/", "-")]
+        case ("ubuntu", version):
+            tails = [f"stable/current/{debian_arch}/hvm/{kind}/ami-id" for kind in ("ebs-gp2", "ebs-gp3")]
+            heads = [version, UBUNTU_NAMES.get(version, version)]
+            return [f"{_UBUNTU}/{head}/{tail}" for head in heads for tail in tails]
         case _:
-            return {}
+            return []

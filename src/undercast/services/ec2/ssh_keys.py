@@ -104,13 +104,17 @@ def _colons(digest: str) -> str:
 
 
 def _pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> str:
-    """RSA keys in the traditional form, ED25519 keys in OpenSSH's (there is no other ssh reads)."""
-    form = (
-        serialization.PrivateFormat.TraditionalOpenSSL
-        if isinstance(key, rsa.RSAPrivateKey)
-        else serialization.PrivateFormat.OpenSSH
-    )
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode().strip()
+    """RSA keys in the traditional form, as EC2 without a newline at the end.
+
+    ED25519 keys in OpenSSH's form: there is no other ssh reads, and it reads that one with its newline only.
+    """
+    if isinstance(key, rsa.RSAPrivateKey):
+        return _text(key, serialization.PrivateFormat.TraditionalOpenSSL).strip()
+    return _text(key, serialization.PrivateFormat.OpenSSH)
+
+
+def _text(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, form: serialization.PrivateFormat) -> str:
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 # PuTTY's format, version 2: https://the.earth.li/~sgtatham/putty/0.80/htmldoc/AppendixC.html
