@@ -51,8 +51,7 @@ def iso8601(value: object) -> str:
 
 def iso8601_millis(value: object) -> str:
     """`2024-05-01T10:20:30.000Z`: the form of EC2 and S3, which always show milliseconds."""
-    moment = parse(value).astimezone(dt.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return parse(value).astimezone(dt.UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def rfc822(value: object) -> str:

@@ -21,13 +21,13 @@ Reader = Callable[[list[Element]], Any]
 
 # XML 1.0 can not carry these at all; AWS answers with the replacement character too.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_PLAIN = re.compile("[ !#-%'-;=?-~]*")
+_is_plain = re.compile("[ !#-%'-;=?-~]*").fullmatch
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;", '"': "&quot;"})
 
 
 def escape(text: str) -> str:
     """A text as XML content."""
-    if _PLAIN.fullmatch(text):
+    if _is_plain(text):
         return text
     return _UNPRINTABLE.sub("\ufffd", text).translate(_ESCAPED)
 
@@ -44,10 +44,18 @@ def _scalar_text(shape: Shape, millis: bool) -> Callable[[Any], str]:
             return timestamps.iso8601_millis
         return lambda value: str(timestamps.render(value, fmt))
     if kind in ("integer", "long", "short"):
-        return lambda value: str(int(value))
+        return _integer
     if kind in ("float", "double"):
         return lambda value: repr(float(value))
-    return lambda value: escape(str(value))
+    return _text
+
+
+def _integer(value: Any) -> str:
+    return str(value) if type(value) is int else str(int(value))
+
+
+def _text(value: Any) -> str:
+    return value if type(value) is str and _is_plain(value) else escape(str(value))
 
 
 class XmlWriters:
@@ -72,12 +80,17 @@ class XmlWriters:
         """What writes the members of a structure without an element around them."""
         if (known := self._members.get(shape.name)) is not None:
             return known
-        fields: list[tuple[str, str, Writer]] = []
+        # A long answer is tens of thousands of scalars: their elements are put together here, without a call.
+        fields: list[tuple[str, str, Writer | None, str, Callable[[Any], str] | None, str]] = []
 
         def write(out: list[str], value: Any) -> None:
-            for member, element, writer in fields:
-                if (content := value.get(member)) is not None:
-                    writer(out, element, content)
+            get, append = value.get, out.append
+            for member, element, writer, before, text, after in fields:
+                if (content := get(member)) is not None:
+                    if text is not None:
+                        append(before + text(content) + after)
+                    elif writer is not None:
+                        writer(out, element, content)
 
         self._members[shape.name] = write
         for name, member in shape.members.items():
@@ -88,7 +101,11 @@ class XmlWriters:
             if isinstance(member, ListShape) and traits.get("flattened"):
                 # A flattened list's items are named by the item when that has a name of its own.
                 element = member.member.serialization.get("name", element)
-            fields.append((name, element, self.writer(member)))
+            if isinstance(member, StructureShape | ListShape | MapShape):
+                fields.append((name, element, self.writer(member), "", None, ""))
+            else:
+                text = _scalar_text(member, self._millis)
+                fields.append((name, element, None, f"<{element}>", text, f"</{element}>"))
         return write
 
     def _structure(self, shape: StructureShape) -> Writer:
