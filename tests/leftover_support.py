@@ -18,8 +18,10 @@ from undercast.functions import leftovers, netlink
 from undercast.machines.errors import MachineError
 from undercast.machines.incus import Incus
 from undercast.machines.setup import daemon, project
+from undercast.network import incus_rules
 from undercast.network import leftovers as network_leftovers
 from undercast.network.hosts_file import HOSTS, HostsFile
+from undercast.network.libnftables import Nftables
 from undercast.network.network import NODE
 from undercast.settings import Settings
 
@@ -59,11 +61,13 @@ def watched(folder: Path) -> dict[str, Path]:
 def left(made: Mapping[str, Path]) -> Iterator[str]:
     """Everything of these servers, by host id and folder, that is on this machine now."""
     tables = netlink.inet_tables() if os.geteuid() == 0 else []
+    chains = _incus_chains() if "incus" in tables else []
     hosts = HOSTS.read_text(errors="replace")
     links = [path.name for path in Path("/sys/class/net").iterdir()]
     for host_id in made:
         names = (f"undercast_functions_{host_id}", f"undercast_{host_id}")
         yield from (f"nftables table {name}" for name in names if name in tables)
+        yield from (f"nftables chain {name} of Incus" for name in chains if f".undercast-{host_id}_" in name)
         yield from (f"link {name}" for name in links if name.startswith((f"uf{host_id}", f"ui{host_id}")))
         for pattern in (f"undercast-{host_id}", f"*/undercast-{host_id}"):
             yield from (f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(pattern))
@@ -86,6 +90,14 @@ def left(made: Mapping[str, Path]) -> Iterator[str]:
             continue
         if _belongs(backing, made):
             yield f"loop device {file.parts[3]} of {backing}"
+
+
+def _incus_chains() -> list[str]:
+    tables = Nftables()
+    try:
+        return incus_rules.chains(tables)
+    finally:
+        tables.close()
 
 
 def _belongs(text: str, made: Mapping[str, Path]) -> bool:

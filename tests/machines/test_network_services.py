@@ -15,7 +15,7 @@ import pytest
 
 from machines.lab import WORLD_ADDRESS, A, Instance, Lab, desired, group, made, subnet, tcp
 from support import wait_until
-from undercast.network import resolver
+from undercast.network import incus_rules, resolver
 from undercast.network.base_chains import CONNECTIONS
 from undercast.network.leftovers import Filters
 from undercast.network.libnftables import FilterError, Nftables
@@ -329,6 +329,35 @@ def test_filters_go_when_the_data_of_their_servers_has_gone(lab: Lab, tmp_path: 
     assert "undercast_bbbbbb" in left and f"undercast_{lab.settings.host_id}" in left
     assert "undercast_aaaaaa" not in left and "undercast_cccccc" not in left
     lab.host.run(tables, "delete table inet undercast_bbbbbb")
+
+
+def test_chains_of_incus_go_with_their_interface(lab: Lab) -> None:
+    """An Incus that was killed together with an instance leaves the instance's chain behind."""
+    hook = "type filter hook prerouting priority raw;"
+    living, dead, other = "prert.undercast_i-0a.eth0", "prert.undercast-abcdef_i-0b.eth0", "fwd.incusbr0"
+    interfaces = {living: f'"{lab.instances[0].vif}"', dead: "4711", other: "4711"}
+    rules = "".join(f"chain {name} {{ {hook} iif {index} accept; }}\n" for name, index in interfaces.items())
+
+    def do(script: str) -> list[str]:
+        nft = Nftables()
+        try:
+            nft.run(script)
+            incus_rules.remove_empty(nft)
+            return [*incus_rules.chains(nft), nft.run("list tables")]
+        finally:
+            nft.close()
+
+    assert lab.host.run(do, f"table inet incus {{\n{rules}}}")[:2] == [living, dead]
+    lab.do(lab.network.sweep())
+    assert lab.host.run(do, f"list chain inet incus {other}")[:1] == [living]
+    assert (
+        "inet incus"
+        not in lab.host.run(
+            do,
+            f"flush chain inet incus {living}\ndelete chain inet incus "
+            f"{living}\ndelete chain inet incus {other}",
+        )[-1]
+    )
 
 
 def test_the_filter_outlives_the_server_and_is_adopted(lab: Lab) -> None:
