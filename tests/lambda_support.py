@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +37,21 @@ def package(source: str, name: str = "index.py", mode: int = 0o644, **more: str)
             info.external_attr = mode << 16
             made.writestr(info, text)
     return buffer.getvalue()
+
+
+def live_folder(tmp_path: Path, source: str) -> Path:
+    """A folder of code that a function's user may read, to be run as it is (`S3Bucket=hot-reload`).
+
+    What a test puts there is seen by invocations that are under way: how a test tells them to go on.
+    """
+    folder = tmp_path / unique("live")
+    folder.mkdir()
+    (folder / "index.py").write_text(source)
+    folder.chmod(0o755)
+    for parent in folder.parents:
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    return folder
 
 
 @dataclass

@@ -405,7 +405,7 @@ def test_slow_init_goes_on_inside_the_invocation(world: World, monkeypatch: pyte
 def test_concurrency_freezing_and_background_work(world: World) -> None:
     function = world.function(
         """
-        import threading, time
+        import os, threading, time
         ticks = 0
         def tick():
             global ticks
@@ -414,29 +414,38 @@ def test_concurrency_freezing_and_background_work(world: World) -> None:
                 time.sleep(0.01)
         threading.Thread(target=tick, daemon=True).start()
         def handler(event, context):
-            time.sleep(event)
+            if event == "together":
+                print("here", flush=True)
+                while not os.path.exists("/var/task/go"):
+                    time.sleep(0.01)
+            else:
+                time.sleep(event)
             return ticks
         """,
-        timeout_s=10,
+        timeout_s=40,
         memory_mb=512,
     )
 
     async def together() -> list[Invocation]:
-        return await asyncio.gather(*[function.begin(0.5) for _ in range(6)])
+        return await asyncio.gather(*[function.begin("together") for _ in range(6)])
 
-    begun = time.monotonic()
-    done = world.run(together())
-    assert time.monotonic() - begun < 2, "nothing may queue behind a busy environment"
-    assert all(one.init_ms is not None for one in done)
+    begun = asyncio.run_coroutine_threadsafe(together(), world.loop)
+    # Nothing may queue behind a busy environment: all six are there before the first has ended.
+    wait_until(lambda: function.log.count("here\n") == 6, 30, "six invocations at once")
+    function.write("go", "")
+    assert all(one.init_ms is not None for one in begun.result(30))
     assert world.engine.stats().environments["idle"] >= 6
 
-    wait_until(lambda: world.engine.stats().frozen >= 6, what="idle environments are frozen")
+    def all_frozen() -> bool:
+        stats = world.engine.stats()
+        return stats.frozen == stats.environments["idle"]
+
+    wait_until(all_frozen, what="idle environments are frozen")
     before = function.call(0)
-    wait_until(lambda: world.engine.stats().frozen >= 6, what="frozen again")
+    wait_until(all_frozen, what="frozen again")
     time.sleep(0.5)
     assert function.call(0) - before < 30, "a frozen environment does not run"
     assert function.call(0.3) - before > 20, "a thawed one does"
-    world.engine.stats()
 
     async def give_up() -> None:
         task = asyncio.ensure_future(function.begin(0.3))

@@ -174,4 +174,5 @@ def test_a_function_goes_on_after_its_caller_was_told_it_is_late(fn: Lambda) -> 
     late = get(f"{api['ApiEndpoint']}/slow")
     assert (late.status_code, late.text) == (503, '{"message":"Service Unavailable"}')
     wait_until(lambda: "went on to the end" in fn.logs(name), what="the function's last line")
+    gateway.update_integration(ApiId=api["ApiId"], IntegrationId=integration, TimeoutInMillis=30000)
     assert get(f"{api['ApiEndpoint']}/fast").text == "done"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from lambda_support import ECHO, Lambda, package, refused
+from lambda_support import ECHO, Lambda, live_folder, package, refused
 from support import Account, Server, unique
 
 
@@ -422,13 +422,7 @@ def test_vpc(fn: Lambda) -> None:
 
 
 def test_live_code(fn: Lambda, tmp_path: Path) -> None:
-    folder = tmp_path / "live"
-    folder.mkdir()
-    folder.chmod(0o755)
-    for parent in (tmp_path, *tmp_path.parents):
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
-    (folder / "index.py").write_text("def handler(event, context):\n    return 1\n")
+    folder = live_folder(tmp_path, "def handler(event, context):\n    return 1\n")
     name = fn.create(Code={"S3Bucket": "hot-reload", "S3Key": str(folder)})
     assert fn.client.get_function(FunctionName=name)["Code"]["Location"] == f"file://{folder}"
     assert fn.invoke(name).result == 1

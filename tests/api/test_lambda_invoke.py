@@ -8,11 +8,12 @@ import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lambda_support import Invoked, Lambda, refused
+from lambda_support import Invoked, Lambda, live_folder, refused
 from support import Account, wait_until
 
 
@@ -84,7 +85,6 @@ def test_every_answer(fn: Lambda) -> None:
 
     dry = client.invoke(FunctionName=name, InvocationType="DryRun")
     assert (dry["StatusCode"], dry["Payload"].read(), "ExecutedVersion" in dry) == (204, b"", False)
-    fn.send(name, {})
 
     raised = fn.invoke(name, {"do": "raise"}, LogType="Tail")
     assert (raised.status, raised.error) == (200, "Unhandled")
@@ -129,6 +129,7 @@ def test_every_answer(fn: Lambda) -> None:
     assert too_big.result["errorMessage"] == (
         "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
     )
+    fn.send(name, {})  # last: it may run beside what comes after it
 
 
 def test_context(fn: Lambda) -> None:
@@ -199,20 +200,31 @@ def test_code_that_cannot_be_loaded(fn: Lambda) -> None:
     assert fn.invoke(broken, {}).result == "mended"
 
 
-def test_reserved_concurrency_is_exact(fn: Lambda) -> None:
-    name = fn.create(_MANY)
+def test_reserved_concurrency_is_exact(fn: Lambda, tmp_path: Path) -> None:
+    # Whoever is served stays until all the others have been refused.
+    held = (
+        "import os, time\ndef handler(event, context):\n"
+        "    while not os.path.exists('/var/task/go'):\n        time.sleep(0.01)\n"
+    )
+    folder = live_folder(tmp_path, held)
+    name = fn.create(Code={"S3Bucket": "hot-reload", "S3Key": str(folder)}, Timeout=40)
     fn.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
     barrier = threading.Barrier(6)
 
     def invoke(_: int) -> Any:
         barrier.wait(10)
         try:
-            return fn.invoke(name, {"do": "sleep", "s": 1.0})
+            return fn.invoke(name, {})
         except fn.client.exceptions.TooManyRequestsException as error:
             return error.response
 
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(invoke, range(6)))
+        asked = [pool.submit(invoke, n) for n in range(6)]
+        try:
+            wait_until(lambda: sum(one.done() for one in asked) >= 4, 30, "four refusals")
+        finally:
+            (folder / "go").touch()
+        answers = [one.result() for one in asked]
     served = [answer for answer in answers if isinstance(answer, Invoked)]
     throttled = [answer for answer in answers if isinstance(answer, dict)]
     assert (len(served), len(throttled)) == (2, 4)

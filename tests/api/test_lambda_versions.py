@@ -362,7 +362,7 @@ def test_provisioned_concurrency(fn: Lambda) -> None:
 def test_snap_start(fn: Lambda) -> None:
     code = (
         "import os, time, uuid\n"
-        "time.sleep(0.5)\n"
+        "time.sleep(1.5)\n"  # long enough to be seen at it
         "born = uuid.uuid4().hex\n"
         "def handler(event, context):\n"
         "    return [born, os.environ['AWS_LAMBDA_INITIALIZATION_TYPE'], os.urandom(8).hex()]\n"
