@@ -164,6 +164,32 @@ def test_assumed_roles_sign_and_need_trust(server: Server, account: Account) -> 
     assert code(error) == "ValidationError"
 
 
+def test_a_trust_policys_conditions_are_asked(server: Server, account: Account) -> None:
+    other = server.account_factory()
+    document = json.loads(trust(other.account))
+    document["Statement"][0]["Condition"] = {
+        "StringEquals": {"sts:ExternalId": ["our-secret", "older"]},
+        "StringLike": {"sts:RoleSessionName": "audit-*"},
+    }
+    arn = account.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(document))
+    asked = {"RoleArn": arn["Role"]["Arn"], "RoleSessionName": "audit-1", "ExternalId": "our-secret"}
+    sts = other.client("sts")
+    assert sts.assume_role(**asked, SourceIdentity="ann")["SourceIdentity"] == "ann"
+    for change in ({"ExternalId": "guessed"}, {"ExternalId": None}, {"RoleSessionName": "other"}):
+        wrong = {key: value for key, value in {**asked, **change}.items() if value is not None}
+        with pytest.raises(ClientError) as error:
+            sts.assume_role(**wrong)
+        assert code(error) == "AccessDenied", change
+    with pytest.raises(ClientError) as error:
+        sts.assume_role(**asked, Policy='{"Version": "2012-10-17"}')
+    assert code(error) == "MalformedPolicyDocument"
+    document["Statement"][0]["Condition"] = {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}
+    account.client("iam").update_assume_role_policy(RoleName="r", PolicyDocument=json.dumps(document))
+    with pytest.raises(ClientError) as error:
+        sts.assume_role(**asked)
+    assert code(error) == "AccessDenied"  # what cannot be judged opens nothing
+
+
 def test_temporary_credentials_outlive_a_restart(start_server: Callable[..., Server]) -> None:
     first = start_server()
     keys = first.client("sts").get_session_token()["Credentials"]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from undercast.services.base import AwsError
-from undercast.services.lambda_.policy import INVOKE, INVOKE_URL, Asker, allows, arn_like, statement
+from undercast.services.lambda_.policy import INVOKE, INVOKE_URL, Asker, allows, statement
+from undercast.services.wildcards import arn_like
 
 _API = "arn:aws:execute-api:us-east-1:111111111111:abc/*/*/calc"
 

@@ -25,3 +25,12 @@ def matches(pattern: str, text: str) -> bool:
         else:
             return False
     return all(rest == "*" for rest in pattern[j:])
+
+
+def arn_like(pattern: str, arn: str) -> bool:
+    """ArnLike: six parts between colons, each matched by itself, `*` and `?` being wildcards.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+    """
+    wanted, actual = pattern.split(":", 5), arn.split(":", 5)
+    return len(wanted) == len(actual) and all(map(matches, wanted, actual))

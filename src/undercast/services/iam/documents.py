@@ -5,11 +5,13 @@ Identity policies are stored and attached, not evaluated: every principal may do
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from undercast.services.base import AwsError
+from undercast.services.iam import conditions
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
 
@@ -51,8 +53,12 @@ def _check(statement: Any, *, trust: bool) -> None:
         raise _malformed("Policy statement must contain resources.")
 
 
-def trusts(document: str, kind: str, principals: set[str]) -> bool:
-    """Whether a trust policy lets one of the principals of a kind ("Service", "AWS") assume the role."""
+def trusts(document: str, kind: str, principals: set[str], facts: Mapping[str, str] | None = None) -> bool:
+    """Whether a trust policy lets one of the principals of a kind ("Service", "AWS") assume the role.
+
+    `facts` are the request's condition keys in lower case; without them conditions are not looked at. A
+    condition that cannot be judged opens nothing.
+    """
     allowed = False
     for statement in statements(orjson.loads(document)):
         actions = statement.get("Action", [])
@@ -63,9 +69,10 @@ def trusts(document: str, kind: str, principals: set[str]) -> bool:
             values = named.get(kind, []) if isinstance(named, dict) else []
             if not ({"*"} | principals) & set([values] if isinstance(values, str) else values):
                 continue
-        if statement["Effect"] == "Deny":
+        holds = True if facts is None else conditions.met(statement.get("Condition", {}), facts)
+        if statement["Effect"] == "Deny" and holds is not False:
             return False
-        allowed = True
+        allowed = allowed or (statement["Effect"] == "Allow" and holds is True)
     return allowed
 
 

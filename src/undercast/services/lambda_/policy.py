@@ -65,7 +65,7 @@ def _conditions(conditions: Mapping[str, Mapping[str, str]], context: Mapping[st
             if actual is None:
                 return False
             if operator == "ArnLike":
-                if not arn_like(wanted, actual):
+                if not wildcards.arn_like(wanted, actual):
                     return False
             elif operator == "Bool":
                 if str(wanted).lower() != actual.lower():
@@ -73,15 +73,6 @@ def _conditions(conditions: Mapping[str, Mapping[str, str]], context: Mapping[st
             elif wanted != actual:  # StringEquals
                 return False
     return True
-
-
-def arn_like(pattern: str, arn: str) -> bool:
-    """ArnLike: six parts between colons, each matched by itself, `*` and `?` being wildcards.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
-    """
-    wanted, actual = pattern.split(":", 5), arn.split(":", 5)
-    return len(wanted) == len(actual) and all(map(wildcards.matches, wanted, actual))
 
 
 def statement(params: Mapping[str, Any], resource: str) -> dict[str, Any]:

@@ -26,8 +26,10 @@ class Sessions:
 
     def assume_role(self, call: Call, params: Params) -> Result:
         arn, name = params["RoleArn"], params["RoleSessionName"]
+        if policy := params.get("Policy"):
+            documents.parse(policy)
         role = self._iam.role(arn)
-        if role is None or not _may_assume(call, role):
+        if role is None or not _may_assume(call, role, params):
             raise AwsError(
                 "AccessDenied",
                 f"User: {call.principal_arn} is not authorized to perform: sts:AssumeRole on resource: {arn}",
@@ -46,10 +48,13 @@ class Sessions:
                 "chaining.",
             )
         session = self._iam.role_session(arn, name, duration_s)
-        return {
+        result: Result = {
             "Credentials": _credentials(session),
             "AssumedRoleUser": {"AssumedRoleId": session.principal_id, "Arn": session.principal_arn},
         }
+        if source := params.get("SourceIdentity"):
+            result["SourceIdentity"] = source
+        return result
 
     async def get_session_token(self, call: Call, params: Params) -> Result:
         if ":assumed-role/" in call.principal_arn:
@@ -66,18 +71,27 @@ class Sessions:
         return {"Account": key.account}
 
 
-def _may_assume(call: Call, role: IamEntity) -> bool:
+def _may_assume(call: Call, role: IamEntity, params: Params) -> bool:
     """Whether the trust policy names the caller, or the caller's account as a whole.
 
     AWS refuses its root users here; this cloud's people start with the root key, so the root may assume what
     trusts its account.
     """
-    root = f"arn:aws:iam::{call.account}:root"
-    principals = {call.account, root, call.principal_arn}
-    if ":assumed-role/" in call.principal_arn:
-        name = call.principal_arn.split("/")[1]
-        principals.add(f"arn:aws:iam::{call.account}:role/{name}")
-    return documents.trusts(role.doc["trust"], "AWS", principals)
+    root, arn = f"arn:aws:iam::{call.account}:root", call.principal_arn
+    principals = {call.account, root, arn}
+    if ":assumed-role/" in arn:
+        arn = f"arn:aws:iam::{call.account}:role/{arn.split('/')[1]}"
+        principals.add(arn)
+    facts = {
+        "aws:principalaccount": call.account,
+        "aws:principalarn": arn,
+        "aws:userid": call.principal_id,
+        "sts:externalid": params.get("ExternalId"),
+        "sts:rolesessionname": params["RoleSessionName"],
+        "sts:sourceidentity": params.get("SourceIdentity"),
+    }
+    given = {key: value for key, value in facts.items() if value is not None}
+    return documents.trusts(role.doc["trust"], "AWS", principals, given)
 
 
 def _credentials(session: Credential) -> Result:
