@@ -26,13 +26,12 @@ def fn(account: Account) -> Lambda:
 
 def allow(fn: Lambda, name: str, **params: Any) -> None:
     """Let everyone call a function URL without a signature."""
+    everyone = {"FunctionName": name, "Principal": "*", **params}
     fn.client.add_permission(
-        FunctionName=name,
-        StatementId="url",
-        Action="lambda:InvokeFunctionUrl",
-        Principal="*",
-        FunctionUrlAuthType="NONE",
-        **params,
+        **everyone, StatementId="url", Action="lambda:InvokeFunctionUrl", FunctionUrlAuthType="NONE"
+    )
+    fn.client.add_permission(
+        **everyone, StatementId="invoke", Action="lambda:InvokeFunction", InvokedViaFunctionUrl=True
     )
 
 
@@ -200,14 +199,17 @@ def test_who_may_call(fn: Lambda, server: Server) -> None:
     assert signed(forged).status_code == 403
     stranger = server.account_factory()
     assert_forbidden(signed(stranger))
+    client.remove_permission(FunctionName=name, Qualifier="live", StatementId="invoke")
+    trusted = {"FunctionName": name, "Qualifier": "live", "Principal": stranger.account}
     client.add_permission(
-        FunctionName=name,
-        Qualifier="live",
-        StatementId="stranger",
-        Action="lambda:InvokeFunctionUrl",
-        Principal=stranger.account,
-        FunctionUrlAuthType="AWS_IAM",
+        **trusted, StatementId="s1", Action="lambda:InvokeFunctionUrl", FunctionUrlAuthType="AWS_IAM"
     )
+    assert_forbidden(signed(stranger))  # invoking takes a permission of its own
+    client.add_permission(
+        **trusted, StatementId="s2", Action="lambda:InvokeFunction", InvokedViaFunctionUrl=True
+    )
+    direct = refused(stranger.client("lambda").invoke, FunctionName=f"{fn.arn(name)}:live")
+    assert direct.code == "AccessDeniedException"  # through the URL alone
     assert signed(stranger).json()["requestContext"]["accountId"] == stranger.account
 
     client.update_function_url_config(FunctionName=name, AuthType="NONE", Qualifier="live")

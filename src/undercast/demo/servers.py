@@ -186,11 +186,12 @@ def _script_url(stage: Stage) -> str:
         *("--handler", "lambda_function.lambda_handler", "--zip-file", "fileb://script.zip", "--role", role),
         show=False,
     )
-    stage.aws(
-        *("lambda", "add-permission", "--function-name", SCRIPT_FUNCTION, "--statement-id", "url"),
-        *("--action", "lambda:InvokeFunctionUrl", "--principal", "*", "--function-url-auth-type", "NONE"),
-        show=False,
-    )
+    everyone = ("lambda", "add-permission", "--function-name", SCRIPT_FUNCTION, "--principal", "*")
+    for statement, action in (
+        ("url", ("lambda:InvokeFunctionUrl", "--function-url-auth-type", "NONE")),
+        ("invoke", ("lambda:InvokeFunction",)),
+    ):
+        stage.aws(*everyone, "--statement-id", statement, "--action", *action, show=False)
     url = stage.aws(
         *("lambda", "create-function-url-config", "--function-name", SCRIPT_FUNCTION, "--auth-type", "NONE"),
         *("--query", "FunctionUrl", "--output", "text"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import orjson
@@ -87,11 +87,9 @@ class UrlPlane:
     def _admit(self, request: HttpRequest, function: Function, qualifier: str) -> Caller | None:
         """Who asks, if they may. Raises 403."""
         config = function.urls[qualifier]
-        found = function.policies.get(qualifier)
         context = {"lambda:functionurlauthtype": config["auth"], "lambda:invokedviafunctionurl": "true"}
         if config["auth"] == "NONE":
-            if not policy.allows(found, policy.INVOKE_URL, policy.Asker(context=context)):
-                raise _refused()
+            _check(function.policies.get(qualifier), policy.Asker(context=context))
             return None
         try:
             caller = self._core.cloud.authenticate(request)
@@ -101,8 +99,7 @@ class UrlPlane:
         # Principals of the account itself need no statement: their own policies decide, and root's may.
         if caller.account != function.account:
             asker = policy.Asker(principal_arn=caller.principal_arn, account=caller.account, context=context)
-            if not policy.allows(found, policy.INVOKE_URL, asker):
-                raise _refused()
+            _check(function.policies.get(qualifier), asker)
         return caller
 
 
@@ -112,6 +109,15 @@ def _locate(request: HttpRequest) -> tuple[str, str] | None:
     if by_host is not None:
         return by_host, request.raw_path
     return endpoints.split_path("lambda-url", request.raw_path)
+
+
+def _check(found: Mapping[str, Any] | None, asker: policy.Asker) -> None:
+    """Raise 403 unless a policy allows both: calling the URL, and invoking the function through it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html (since October 2025)
+    """
+    if not all(policy.allows(found, action, asker) for action in (policy.INVOKE_URL, policy.INVOKE)):
+        raise _refused()
 
 
 def _refused() -> AwsError:
