@@ -69,11 +69,13 @@ def test_a_function_from_scratch_to_an_endpoint(visitor: Visitor) -> None:
     expect(page.get_by_text(f"Executing function {name}: failed")).to_be_visible()
     expect(panel.get_by_label("Result")).to_contain_text("ZeroDivisionError")
 
-    # A trigger, whose endpoint answers everyone.
-    page.get_by_role("button", name="Add trigger").first.click()
+    # A trigger, whose endpoint answers everyone: the diagram shows it, and its page opens.
+    diagram = page.get_by_role("group", name=f"Diagram of {name}")
+    diagram.get_by_role("button", name="Add trigger").click()
     dialog = page.get_by_role("dialog", name="Add trigger")
     dialog.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text(re.compile("was successfully added to function"))).to_be_visible()
+    expect(diagram.get_by_role("list", name="Triggers")).to_contain_text(f"{name}-API")
     link = page.locator("main a[target=_blank]", has_text=f"/{name}").first
     address = link.get_attribute("href")
     assert address is not None

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from console_support import EC2_PAGES, PHONE, Visitor, archive, furnish, role, visit
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from support import Account, Server
 
@@ -77,19 +77,40 @@ def test_a_list_is_searched_sorted_and_follows_what_happens(visitor: Visitor) ->
     expect(rows).to_have_count(1)
     expect(page).to_have_url(re.compile(r"search=alph"))
     search.fill("")
-    header = page.get_by_role("columnheader", name="Name").get_by_role("button")
+    header = page.get_by_role("columnheader", name="Name").get_by_role("button").first
     header.click()
     expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
     expect(rows.first).to_contain_text("alpha")
     header.click()
     expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "descending")
     expect(rows.first).to_contain_text("gamma")
+    # A column is made wider by keyboard, and stays so.
+    column = page.get_by_role("columnheader", name="Name")
+    resizer = column.get_by_role("button").last
+    before = _width(column)
+    resizer.focus()
+    page.keyboard.press("Enter")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert _width(column) > before + 20
+    page.reload()
+    expect(rows).to_have_count(3)
+    assert _width(column) > before + 20
+    header.click()
+    header.click()
     # Without a reload: what others make and take away shows.
     ec2.create_key_pair(KeyName="zeta")
     expect(rows.first).to_contain_text("zeta")
     ec2.delete_key_pair(KeyName="zeta")
     expect(rows.first).to_contain_text("gamma")
     assert visitor.errors == []
+
+
+def _width(column: Locator) -> float:
+    box = column.bounding_box()
+    assert box is not None
+    return box["width"]
 
 
 def test_signing_in_out_and_elsewhere(browser: Browser, account: Account) -> None:
@@ -154,7 +175,14 @@ def test_a_failure_shows_awss_code_and_message(visitor: Visitor) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Key pair name").fill("taken")
     dialog.get_by_role("button", name="Create key pair").click()
-    expect(page.get_by_text(re.compile("InvalidKeyPair.Duplicate")).first).to_be_visible()
+    # Where one looks: in the dialog, which stays open.
+    expect(dialog.get_by_text("InvalidKeyPair.Duplicate")).to_be_visible()
+    expect(dialog.get_by_text(re.compile("The keypair .*already exists"))).to_be_visible()
+    dialog.get_by_label("Key pair name").fill("free")
+    with page.expect_download():
+        page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text("Successfully created key pair free.")).to_be_visible()
 
 
 def test_routes_integrations_and_authorizers_are_made_by_clicking(visitor: Visitor) -> None:

@@ -1,8 +1,8 @@
 import { ApiGatewayV2Client, type Authorizer, DeleteAuthorizerCommand } from "@aws-sdk/client-apigatewayv2";
-import { Button, SpaceBetween } from "@cloudscape-design/components";
+import { Button } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
-import { useFlash } from "../shared/flash";
+import { RemoveButton } from "../shared/RemoveButton";
 import { ResourceTable } from "../shared/ResourceTable";
 import { functionArn, functionName, type PartProps } from "./api";
 import { CreateAuthorizer } from "./CreateAuthorizer";
@@ -11,21 +11,8 @@ import { partOf } from "./part";
 /** Who decides whether a request may pass: JWT issuers and functions. */
 export function Authorizers({ view, onChanged }: PartProps) {
   const client = useClient(ApiGatewayV2Client);
-  const flash = useFlash();
   const [creating, setCreating] = useState(false);
-  const create = (
-    <Button variant="primary" onClick={() => setCreating(true)}>
-      Create
-    </Button>
-  );
   const routes = (one: Authorizer) => view.routes.filter((route) => route.AuthorizerId === one.AuthorizerId).map((route) => route.RouteKey).join(", ");
-
-  async function remove(authorizer: Authorizer) {
-    await flash.attempt({ doing: "delete the authorizer", done: `Successfully deleted authorizer ${authorizer.Name}.` }, () =>
-      client.send(new DeleteAuthorizerCommand({ ApiId: view.id, AuthorizerId: authorizer.AuthorizerId })),
-    );
-    await onChanged();
-  }
 
   return (
     <>
@@ -37,33 +24,31 @@ export function Authorizers({ view, onChanged }: PartProps) {
         id={(one) => one.AuthorizerId!}
         selection="single"
         columns={[
-          { id: "name", header: "Name", cell: (one) => one.Name, text: (one) => one.Name! },
-          { id: "id", header: "ID", cell: (one) => one.AuthorizerId, text: (one) => one.AuthorizerId! },
-          { id: "type", header: "Type", cell: kind, text: kind },
-          { id: "asks", header: "Issuer or function", cell: asked, text: asked },
-          { id: "source", header: "Identity source", cell: (one) => one.IdentitySource?.join(", ") || "–", text: (one) => one.IdentitySource?.join(", ") ?? "" },
+          { id: "name", header: "Name", text: (one) => one.Name },
+          { id: "id", header: "ID", text: (one) => one.AuthorizerId },
+          { id: "type", header: "Type", text: kind },
+          { id: "asks", header: "Issuer or function", text: asked },
+          { id: "source", header: "Identity source", text: (one) => one.IdentitySource?.join(", ") },
           { id: "routes", header: "Routes", cell: (one) => routes(one) || "–", text: routes },
         ]}
-        create={create}
-        actions={([selected]) => (
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button disabled={!selected} onClick={() => void remove(selected)}>
-              Delete
-            </Button>
-            {create}
-          </SpaceBetween>
+        create={
+          <Button variant="primary" onClick={() => setCreating(true)}>
+            Create
+          </Button>
+        }
+        actions={(selected) => (
+          <RemoveButton
+            items={selected}
+            noun="authorizer"
+            name={(one) => one.Name!}
+            remove={(one) => client.send(new DeleteAuthorizerCommand({ ApiId: view.id, AuthorizerId: one.AuthorizerId }))}
+            onChanged={onChanged}
+          >
+            No route may use it.
+          </RemoveButton>
         )}
       />
-      {creating && (
-        <CreateAuthorizer
-          apiId={view.id}
-          onClose={() => setCreating(false)}
-          onCreated={async () => {
-            setCreating(false);
-            await onChanged();
-          }}
-        />
-      )}
+      {creating && <CreateAuthorizer apiId={view.id} onClose={() => setCreating(false)} onCreated={onChanged} />}
     </>
   );
 }

@@ -5,6 +5,7 @@ import { useClient } from "../aws/clients";
 import { Details } from "../shared/details";
 import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
+import { list } from "../shared/words";
 import type { PartProps } from "./api";
 
 const LISTS = [
@@ -58,17 +59,7 @@ export function Cors({ view, onChanged }: PartProps) {
       ) : (
         <Box color="text-body-secondary">CORS is not configured.</Box>
       )}
-      {editing && (
-        <EditCors
-          apiId={view.id}
-          cors={cors ?? {}}
-          onClose={() => setEditing(false)}
-          onSaved={async () => {
-            setEditing(false);
-            await onChanged();
-          }}
-        />
-      )}
+      {editing && <EditCors apiId={view.id} cors={cors ?? {}} onClose={() => setEditing(false)} onSaved={onChanged} />}
     </Container>
   );
 }
@@ -79,25 +70,16 @@ function EditCors({ apiId, cors, onSaved, onClose }: { apiId: string; cors: Cors
   const [texts, setTexts] = useState(() => Object.fromEntries(LISTS.map(([member]) => [member, cors[member]?.join(", ") ?? ""])));
   const [maxAge, setMaxAge] = useState(String(cors.MaxAge ?? 0));
   const [credentials, setCredentials] = useState(cors.AllowCredentials ?? false);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
 
   async function save() {
-    setBusy(true);
-    setError(undefined);
-    const lists = Object.fromEntries(LISTS.map(([member]) => [member, texts[member].split(",").map((one) => one.trim()).filter(Boolean)]));
-    try {
-      await client.send(new UpdateApiCommand({ ApiId: apiId, CorsConfiguration: { ...lists, MaxAge: Number(maxAge), AllowCredentials: credentials } }));
-      flash.success("Successfully updated CORS.");
-      await onSaved();
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
+    const lists = Object.fromEntries(LISTS.map(([member]) => [member, list(texts[member])]));
+    await client.send(new UpdateApiCommand({ ApiId: apiId, CorsConfiguration: { ...lists, MaxAge: Number(maxAge), AllowCredentials: credentials } }));
+    flash.success("Successfully updated CORS.");
+    await onSaved();
   }
 
   return (
-    <EditModal title="Configure CORS" busy={busy} error={error} onClose={onClose} onSave={() => void save()}>
+    <EditModal title="Configure CORS" onClose={onClose} onSave={save}>
       {LISTS.map(([member, label, hint]) => (
         <FormField key={member} label={label} constraintText="Separated by commas">
           <Input value={texts[member]} placeholder={hint} onChange={({ detail }) => setTexts({ ...texts, [member]: detail.value })} />

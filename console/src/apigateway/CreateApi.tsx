@@ -6,7 +6,7 @@ import { useClient } from "../aws/clients";
 import { useSession } from "../aws/session";
 import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
-import { FunctionPicker } from "./FunctionPicker";
+import { FunctionPicker } from "../lambda/FunctionPicker";
 import { allowInvoke } from "./permission";
 
 /** A new HTTP API, with a function behind every path where one is chosen. */
@@ -19,28 +19,19 @@ export function CreateApi({ onCreated, onClose }: { onCreated(id: string): void;
   const [description, setDescription] = useState("");
   const [withFunction, setWithFunction] = useState(false);
   const [arn, setArn] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
 
   async function create() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const target = withFunction ? arn : undefined;
-      const api = await client.send(new CreateApiCommand({ Name: name, Description: description || undefined, ProtocolType: "HTTP", Target: target }));
-      // With a target AWS makes the route $default and the stage $default itself.
-      if (target) await allowInvoke(lambda, session, target, api.ApiId!, "*/*");
-      else await client.send(new CreateStageCommand({ ApiId: api.ApiId, StageName: "$default", AutoDeploy: true }));
-      flash.success(`Successfully created API ${name} (${api.ApiId}).`);
-      onCreated(api.ApiId!);
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
+    const target = withFunction ? arn : undefined;
+    const api = await client.send(new CreateApiCommand({ Name: name, Description: description || undefined, ProtocolType: "HTTP", Target: target }));
+    // With a target AWS makes the route $default and the stage $default itself.
+    if (target) await allowInvoke(lambda, session, target, api.ApiId!, "*/*");
+    else await client.send(new CreateStageCommand({ ApiId: api.ApiId, StageName: "$default", AutoDeploy: true }));
+    flash.success(`Successfully created API ${name} (${api.ApiId}).`);
+    onCreated(api.ApiId!);
   }
 
   return (
-    <EditModal title="Create an HTTP API" action="Create" busy={busy} error={error} disabled={!name || (withFunction && !arn)} onClose={onClose} onSave={() => void create()}>
+    <EditModal title="Create an HTTP API" action="Create" disabled={!name || (withFunction && !arn)} onClose={onClose} onSave={create}>
       <FormField label="API name">
         <Input value={name} onChange={({ detail }) => setName(detail.value)} placeholder="my-api" autoFocus />
       </FormField>

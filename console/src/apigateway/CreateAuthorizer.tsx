@@ -6,7 +6,8 @@ import { useClient } from "../aws/clients";
 import { useSession } from "../aws/session";
 import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
-import { FunctionPicker } from "./FunctionPicker";
+import { list } from "../shared/words";
+import { FunctionPicker } from "../lambda/FunctionPicker";
 import { allowInvoke } from "./permission";
 
 /** A new authorizer; a function's gets the permission to ask it. */
@@ -23,40 +24,31 @@ export function CreateAuthorizer({ apiId, onCreated, onClose }: { apiId: string;
   const [arn, setArn] = useState("");
   const [simple, setSimple] = useState(true);
   const [ttl, setTtl] = useState("300");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
   const incomplete = !name || (kind === "JWT" ? !issuer || !audience : !arn);
 
   async function create() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const common = { ApiId: apiId, Name: name, IdentitySource: list(source) };
-      const made = await client.send(
-        new CreateAuthorizerCommand(
-          kind === "JWT"
-            ? { ...common, AuthorizerType: "JWT", JwtConfiguration: { Issuer: issuer, Audience: list(audience) } }
-            : {
-                ...common,
-                AuthorizerType: "REQUEST",
-                AuthorizerUri: `arn:aws:apigateway:${session.region}:lambda:path/2015-03-31/functions/${arn}/invocations`,
-                AuthorizerPayloadFormatVersion: "2.0",
-                EnableSimpleResponses: simple,
-                AuthorizerResultTtlInSeconds: Number(ttl),
-              },
-        ),
-      );
-      if (kind !== "JWT") await allowInvoke(lambda, session, arn, apiId, `authorizers/${made.AuthorizerId}`);
-      flash.success(`Successfully created authorizer ${name}.`);
-      await onCreated();
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
+    const common = { ApiId: apiId, Name: name, IdentitySource: list(source) };
+    const made = await client.send(
+      new CreateAuthorizerCommand(
+        kind === "JWT"
+          ? { ...common, AuthorizerType: "JWT", JwtConfiguration: { Issuer: issuer, Audience: list(audience) } }
+          : {
+              ...common,
+              AuthorizerType: "REQUEST",
+              AuthorizerUri: `arn:aws:apigateway:${session.region}:lambda:path/2015-03-31/functions/${arn}/invocations`,
+              AuthorizerPayloadFormatVersion: "2.0",
+              EnableSimpleResponses: simple,
+              AuthorizerResultTtlInSeconds: Number(ttl),
+            },
+      ),
+    );
+    if (kind !== "JWT") await allowInvoke(lambda, session, arn, apiId, `authorizers/${made.AuthorizerId}`);
+    flash.success(`Successfully created authorizer ${name}.`);
+    await onCreated();
   }
 
   return (
-    <EditModal title="Create authorizer" action="Create" busy={busy} error={error} disabled={incomplete} onClose={onClose} onSave={() => void create()}>
+    <EditModal title="Create authorizer" action="Create" disabled={incomplete} onClose={onClose} onSave={create}>
       <FormField label="Authorizer type">
         <RadioGroup
           value={kind}
@@ -95,8 +87,4 @@ export function CreateAuthorizer({ apiId, onCreated, onClose }: { apiId: string;
       )}
     </EditModal>
   );
-}
-
-function list(text: string): string[] {
-  return text.split(",").map((one) => one.trim()).filter(Boolean);
 }

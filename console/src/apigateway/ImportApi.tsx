@@ -11,8 +11,6 @@ export function ImportApi({ onImported, onClose }: { onImported(id: string): voi
   const flash = useFlash();
   const [definition, setDefinition] = useState("");
   const [files, setFiles] = useState<File[]>([]);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
 
   async function take(chosen: File[]) {
     setFiles(chosen);
@@ -20,21 +18,14 @@ export function ImportApi({ onImported, onClose }: { onImported(id: string): voi
   }
 
   async function send() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const api = await client.send(new ImportApiCommand({ Body: definition, FailOnWarnings: false }));
-      flash.success(`Successfully imported API ${api.Name} (${api.ApiId}).`);
-      for (const warning of api.Warnings ?? []) flash.info(warning);
-      onImported(api.ApiId!);
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
+    const api = await client.send(new ImportApiCommand({ Body: definition, FailOnWarnings: false }));
+    flash.success(`Successfully imported API ${api.Name} (${api.ApiId}).`);
+    for (const warning of api.Warnings ?? []) flash.info(warning);
+    onImported(api.ApiId!);
   }
 
   return (
-    <EditModal title="Import an HTTP API" action="Import" busy={busy} error={error} disabled={!definition.trim()} onClose={onClose} onSave={() => void send()}>
+    <EditModal title="Import an HTTP API" action="Import" disabled={!definition.trim()} onClose={onClose} onSave={send}>
       <FormField label="OpenAPI file" description="Optional: fills in the definition below.">
         <FileUpload
           value={files}

@@ -1,12 +1,13 @@
 import { ApiGatewayV2Client, CreateIntegrationCommand, DeleteIntegrationCommand, UpdateIntegrationCommand, type Integration } from "@aws-sdk/client-apigatewayv2";
-import { Button, FormField, Input, Select, SpaceBetween } from "@cloudscape-design/components";
+import { Button, FormField, Input, Select } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
 import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
+import { RemoveButton } from "../shared/RemoveButton";
 import { ResourceTable } from "../shared/ResourceTable";
 import { functionArn, type PartProps, targetText } from "./api";
-import { FunctionPicker } from "./FunctionPicker";
+import { FunctionPicker } from "../lambda/FunctionPicker";
 import { partOf, routesOf } from "./part";
 
 const KINDS = [
@@ -29,20 +30,7 @@ const NEW: Draft = { kind: "lambda", uri: "", method: "ANY", version: "2.0", tim
 /** What the routes lead to: functions and HTTP endpoints. */
 export function Integrations({ view, onChanged }: PartProps) {
   const client = useClient(ApiGatewayV2Client);
-  const flash = useFlash();
   const [draft, setDraft] = useState<Draft>();
-  const create = (
-    <Button variant="primary" onClick={() => setDraft(NEW)}>
-      Create
-    </Button>
-  );
-
-  async function remove(integration: Integration) {
-    await flash.attempt({ doing: "delete the integration", done: `Successfully deleted integration ${integration.IntegrationId}.` }, () =>
-      client.send(new DeleteIntegrationCommand({ ApiId: view.id, IntegrationId: integration.IntegrationId })),
-    );
-    await onChanged();
-  }
 
   return (
     <>
@@ -53,11 +41,11 @@ export function Integrations({ view, onChanged }: PartProps) {
         id={(one) => one.IntegrationId!}
         selection="single"
         columns={[
-          { id: "target", header: "Integration target", cell: targetText, text: targetText },
-          { id: "id", header: "ID", cell: (one) => one.IntegrationId, text: (one) => one.IntegrationId! },
-          { id: "type", header: "Type", cell: (one) => one.IntegrationType, text: (one) => one.IntegrationType ?? "" },
-          { id: "version", header: "Payload format", cell: (one) => one.PayloadFormatVersion, text: (one) => one.PayloadFormatVersion ?? "" },
-          { id: "timeout", header: "Timeout", cell: (one) => `${one.TimeoutInMillis} ms`, text: (one) => one.TimeoutInMillis ?? 0 },
+          { id: "target", header: "Integration target", text: targetText },
+          { id: "id", header: "ID", text: (one) => one.IntegrationId },
+          { id: "type", header: "Type", text: (one) => one.IntegrationType },
+          { id: "version", header: "Payload format", text: (one) => one.PayloadFormatVersion },
+          { id: "timeout", header: "Timeout", cell: (one) => `${one.TimeoutInMillis} ms`, text: (one) => one.TimeoutInMillis },
           {
             id: "routes",
             header: "Routes",
@@ -65,30 +53,29 @@ export function Integrations({ view, onChanged }: PartProps) {
             text: (one) => routesOf(view, one.IntegrationId!).join(", "),
           },
         ]}
-        create={create}
-        actions={([selected]) => (
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button disabled={!selected} onClick={() => void remove(selected)}>
-              Delete
-            </Button>
-            <Button disabled={!selected} onClick={() => setDraft(draftOf(selected))}>
+        create={
+          <Button variant="primary" onClick={() => setDraft(NEW)}>
+            Create
+          </Button>
+        }
+        actions={(selected) => (
+          <>
+            <RemoveButton
+              items={selected}
+              noun="integration"
+              name={(one) => `${targetText(one)} (${one.IntegrationId})`}
+              remove={(one) => client.send(new DeleteIntegrationCommand({ ApiId: view.id, IntegrationId: one.IntegrationId }))}
+              onChanged={onChanged}
+            >
+              No route may lead to it.
+            </RemoveButton>
+            <Button disabled={!selected.length} onClick={() => setDraft(draftOf(selected[0]))}>
               Edit
             </Button>
-            {create}
-          </SpaceBetween>
+          </>
         )}
       />
-      {draft && (
-        <IntegrationDialog
-          apiId={view.id}
-          first={draft}
-          onClose={() => setDraft(undefined)}
-          onSaved={async () => {
-            setDraft(undefined);
-            await onChanged();
-          }}
-        />
-      )}
+      {draft && <IntegrationDialog apiId={view.id} first={draft} onClose={() => setDraft(undefined)} onSaved={onChanged} />}
     </>
   );
 }
@@ -108,13 +95,9 @@ function IntegrationDialog({ apiId, first, onSaved, onClose }: { apiId: string; 
   const client = useClient(ApiGatewayV2Client);
   const flash = useFlash();
   const [draft, setDraft] = useState(first);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
   const change = (changed: Partial<Draft>) => setDraft({ ...draft, ...changed });
 
   async function save() {
-    setBusy(true);
-    setError(undefined);
     const input = {
       ApiId: apiId,
       IntegrationType: draft.kind === "lambda" ? ("AWS_PROXY" as const) : ("HTTP_PROXY" as const),
@@ -123,18 +106,13 @@ function IntegrationDialog({ apiId, first, onSaved, onClose }: { apiId: string; 
       PayloadFormatVersion: draft.kind === "lambda" ? draft.version : "1.0",
       TimeoutInMillis: Number(draft.timeout),
     };
-    try {
-      const saved = await (draft.id ? client.send(new UpdateIntegrationCommand({ ...input, IntegrationId: draft.id })) : client.send(new CreateIntegrationCommand(input)));
-      flash.success(`Successfully ${draft.id ? "updated" : "created"} integration ${saved.IntegrationId}. Attach it to a route on the Routes tab.`);
-      await onSaved();
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
+    const saved = await (draft.id ? client.send(new UpdateIntegrationCommand({ ...input, IntegrationId: draft.id })) : client.send(new CreateIntegrationCommand(input)));
+    flash.success(`Successfully ${draft.id ? "updated" : "created"} integration ${saved.IntegrationId}. Attach it to a route on the Routes tab.`);
+    await onSaved();
   }
 
   return (
-    <EditModal title={draft.id ? "Edit integration" : "Create an integration"} busy={busy} error={error} disabled={!draft.uri} onClose={onClose} onSave={() => void save()}>
+    <EditModal title={draft.id ? "Edit integration" : "Create an integration"} disabled={!draft.uri} onClose={onClose} onSave={save}>
       <FormField label="Integration target">
         <Select
           disabled={!!draft.id}

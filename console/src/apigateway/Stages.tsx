@@ -1,10 +1,11 @@
 import { ApiGatewayV2Client, CreateDeploymentCommand, CreateStageCommand, DeleteStageCommand, type Stage, UpdateStageCommand } from "@aws-sdk/client-apigatewayv2";
-import { Button, ButtonDropdown, Checkbox, FormField, Input, Link, SpaceBetween } from "@cloudscape-design/components";
+import { Button, ButtonDropdown, Checkbox, FormField, Input, Link } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
 import { Enabled, when } from "../shared/details";
 import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
+import { RemoveButton } from "../shared/RemoveButton";
 import { ResourceTable } from "../shared/ResourceTable";
 import { invokeUrl, type PartProps } from "./api";
 import { partOf } from "./part";
@@ -14,11 +15,6 @@ export function Stages({ view, onChanged }: PartProps) {
   const client = useClient(ApiGatewayV2Client);
   const flash = useFlash();
   const [creating, setCreating] = useState(false);
-  const create = (
-    <Button variant="primary" onClick={() => setCreating(true)}>
-      Create
-    </Button>
-  );
 
   async function act(doing: string, done: string, action: () => Promise<unknown>) {
     await flash.attempt({ doing, done }, action);
@@ -28,11 +24,10 @@ export function Stages({ view, onChanged }: PartProps) {
   async function choose(id: string, stage: Stage) {
     const named = { ApiId: view.id, StageName: stage.StageName };
     if (id === "deploy") await act("deploy", `Successfully deployed to stage ${stage.StageName}.`, () => client.send(new CreateDeploymentCommand(named)));
-    if (id === "auto")
+    else
       await act("change the stage", `Automatic deployment is ${stage.AutoDeploy ? "off" : "on"} for stage ${stage.StageName}.`, () =>
         client.send(new UpdateStageCommand({ ...named, AutoDeploy: !stage.AutoDeploy })),
       );
-    if (id === "delete") await act("delete the stage", `Successfully deleted stage ${stage.StageName}.`, () => client.send(new DeleteStageCommand(named)));
   }
 
   return (
@@ -44,7 +39,7 @@ export function Stages({ view, onChanged }: PartProps) {
         id={(one) => one.StageName!}
         selection="single"
         columns={[
-          { id: "name", header: "Name", cell: (one) => one.StageName, text: (one) => one.StageName! },
+          { id: "name", header: "Name", text: (one) => one.StageName },
           {
             id: "url",
             header: "Invoke URL",
@@ -56,37 +51,39 @@ export function Stages({ view, onChanged }: PartProps) {
             text: (one) => invokeUrl(view.api, one.StageName!),
           },
           { id: "auto", header: "Automatic deployment", cell: (one) => <Enabled on={one.AutoDeploy} />, text: (one) => (one.AutoDeploy ? "Enabled" : "Disabled") },
-          { id: "deployment", header: "Attached deployment", cell: (one) => one.DeploymentId ?? "–", text: (one) => one.DeploymentId ?? "" },
-          { id: "updated", header: "Last updated", cell: (one) => when(one.LastUpdatedDate), text: (one) => one.LastUpdatedDate?.getTime() ?? 0 },
+          { id: "deployment", header: "Attached deployment", text: (one) => one.DeploymentId },
+          { id: "updated", header: "Last updated", cell: (one) => when(one.LastUpdatedDate), text: (one) => one.LastUpdatedDate?.getTime() },
         ]}
-        create={create}
-        actions={([selected]) => (
-          <SpaceBetween direction="horizontal" size="xs">
+        create={
+          <Button variant="primary" onClick={() => setCreating(true)}>
+            Create
+          </Button>
+        }
+        actions={(selected) => (
+          <>
+            <RemoveButton
+              items={selected}
+              noun="stage"
+              name={(one) => one.StageName!}
+              remove={(one) => client.send(new DeleteStageCommand({ ApiId: view.id, StageName: one.StageName }))}
+              onChanged={onChanged}
+            >
+              The API is no longer served at its URL.
+            </RemoveButton>
             <ButtonDropdown
-              disabled={!selected}
+              disabled={!selected.length}
               items={[
                 { id: "deploy", text: "Deploy" },
-                { id: "auto", text: selected?.AutoDeploy ? "Turn automatic deployment off" : "Turn automatic deployment on" },
-                { id: "delete", text: "Delete stage" },
+                { id: "auto", text: selected[0]?.AutoDeploy ? "Turn automatic deployment off" : "Turn automatic deployment on" },
               ]}
-              onItemClick={({ detail }) => void choose(detail.id, selected)}
+              onItemClick={({ detail }) => void choose(detail.id, selected[0])}
             >
               Actions
             </ButtonDropdown>
-            {create}
-          </SpaceBetween>
+          </>
         )}
       />
-      {creating && (
-        <CreateStage
-          apiId={view.id}
-          onClose={() => setCreating(false)}
-          onCreated={async () => {
-            setCreating(false);
-            await onChanged();
-          }}
-        />
-      )}
+      {creating && <CreateStage apiId={view.id} onClose={() => setCreating(false)} onCreated={onChanged} />}
     </>
   );
 }
@@ -96,24 +93,15 @@ function CreateStage({ apiId, onCreated, onClose }: { apiId: string; onCreated()
   const flash = useFlash();
   const [name, setName] = useState("");
   const [auto, setAuto] = useState(true);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
 
   async function create() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await client.send(new CreateStageCommand({ ApiId: apiId, StageName: name, AutoDeploy: auto }));
-      flash.success(`Successfully created stage ${name}.`);
-      await onCreated();
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
+    await client.send(new CreateStageCommand({ ApiId: apiId, StageName: name, AutoDeploy: auto }));
+    flash.success(`Successfully created stage ${name}.`);
+    await onCreated();
   }
 
   return (
-    <EditModal title="Create a stage" action="Create" busy={busy} error={error} disabled={!name} onClose={onClose} onSave={() => void create()}>
+    <EditModal title="Create a stage" action="Create" disabled={!name} onClose={onClose} onSave={create}>
       <FormField label="Name" constraintText="Letters, digits, hyphens and underscores, or $default. It is the first segment of the path.">
         <Input value={name} onChange={({ detail }) => setName(detail.value)} placeholder="prod" autoFocus />
       </FormField>

@@ -87,6 +87,7 @@ export function Shell() {
         }
         ariaLabels={{ navigation: "Service navigation", navigationToggle: "Open navigation", navigationClose: "Close navigation", notifications: "Notifications" }}
         notifications={<Flashes />}
+        stickyNotifications
         content={
           <Suspense fallback={<Box textAlign="center" padding="xxl"><Spinner size="large" /></Box>}>
             <PageErrors key={pathname}>

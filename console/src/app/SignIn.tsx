@@ -1,26 +1,17 @@
-import { Alert, Box, Button, Container, Form, FormField, Header, Input, Select, SpaceBetween } from "@cloudscape-design/components";
+import { Box, Button, Container, Form, FormField, Header, Input, Select, SpaceBetween } from "@cloudscape-design/components";
 import { useEffect, useState } from "react";
-import { awsError } from "../aws/errors";
 import { type Keys, redeem, type Session, signIn } from "../aws/session";
+import { Failure } from "../shared/Failure";
+import { useAction } from "../shared/useAction";
 import { REGIONS } from "./regions";
 
 /** Sign in with an access key, or with the one-time link that `undercast up` prints (`#token=...`). */
 export function SignIn({ onSignedIn }: { onSignedIn(session: Session): void }) {
   const [keys, setKeys] = useState<Keys>({ accessKeyId: "", secretAccessKey: "" });
   const [region, setRegion] = useState("us-east-1");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { run, busy, error } = useAction();
 
-  async function enter(work: () => Promise<Session>) {
-    setBusy(true);
-    setError(undefined);
-    try {
-      onSignedIn(await work());
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
-  }
+  const enter = (work: () => Promise<Session>) => run(async () => onSignedIn(await work()));
 
   useEffect(() => {
     const token = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -33,7 +24,6 @@ export function SignIn({ onSignedIn }: { onSignedIn(session: Session): void }) {
     });
   }, []);
 
-  const failure = error === undefined ? undefined : awsError(error);
   return (
     <main style={{ maxWidth: 480, margin: "8vh auto", padding: "0 16px" }}>
       <form
@@ -65,11 +55,7 @@ export function SignIn({ onSignedIn }: { onSignedIn(session: Session): void }) {
                   filteringType="auto"
                 />
               </FormField>
-              {failure && (
-                <Alert type="error" header={failure.code}>
-                  {failure.message}
-                </Alert>
-              )}
+              <Failure error={error} />
               <Box color="text-body-secondary" fontSize="body-s">
                 <code>undercast env</code> prints your keys; <code>undercast up</code> prints a link that signs in. The keys stay in this tab and are gone when it is closed.
               </Box>

@@ -12,6 +12,7 @@ import { useClient } from "../aws/clients";
 import { allPages, useLive } from "../aws/useLive";
 import { bytes, Copyable, Details, Loaded, ToPage, when } from "../shared/details";
 import { useFlash } from "../shared/flash";
+import { RemoveButton } from "../shared/RemoveButton";
 import { ResourceTable } from "../shared/ResourceTable";
 import { eventsPath } from "./paths";
 
@@ -99,30 +100,26 @@ export function LogGroup() {
             id: "name",
             header: "Log stream",
             cell: (stream) => <ToPage to={eventsPath(name, stream.logStreamName)}>{stream.logStreamName}</ToPage>,
-            text: (stream) => stream.logStreamName!,
+            text: (stream) => stream.logStreamName,
           },
           {
             id: "last",
             header: "Last event time",
             cell: (stream) => when(stream.lastEventTimestamp),
-            text: (stream) => stream.lastEventTimestamp ?? 0,
+            text: (stream) => stream.lastEventTimestamp,
           },
-          { id: "created", header: "Creation time", cell: (stream) => when(stream.creationTime), text: (stream) => stream.creationTime ?? 0 },
+          { id: "created", header: "Creation time", cell: (stream) => when(stream.creationTime), text: (stream) => stream.creationTime },
         ]}
         actions={(selected) => (
-          <Button
-            disabled={!selected.length}
-            onClick={async () => {
-              await flash.attempt({ doing: "delete log streams", done: `Deleted ${selected.length} log stream(s).` }, () =>
-                Promise.all(
-                  selected.map((stream) => logs.send(new DeleteLogStreamCommand({ logGroupName: name, logStreamName: stream.logStreamName }))),
-                ),
-              );
-              await streams.refresh();
-            }}
+          <RemoveButton
+            items={selected}
+            noun="log stream"
+            name={(stream) => stream.logStreamName!}
+            remove={(stream) => logs.send(new DeleteLogStreamCommand({ logGroupName: name, logStreamName: stream.logStreamName }))}
+            onChanged={streams.refresh}
           >
-            Delete
-          </Button>
+            All its events are deleted with it.
+          </RemoveButton>
         )}
       />
     </SpaceBetween>

@@ -2,25 +2,23 @@ import {
   CloudWatchLogsClient,
   CreateLogGroupCommand,
   DeleteLogGroupCommand,
-  type LogGroup,
   paginateDescribeLogGroups,
 } from "@aws-sdk/client-cloudwatch-logs";
-import { Box, Button, FormField, Input, Modal, SpaceBetween } from "@cloudscape-design/components";
+import { Button, FormField, Input } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
 import { allPages, useLive } from "../aws/useLive";
-import { ConfirmModal } from "../shared/ConfirmModal";
 import { bytes, ToPage, when } from "../shared/details";
+import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
+import { RemoveButton } from "../shared/RemoveButton";
 import { ResourceTable } from "../shared/ResourceTable";
 import { groupPath } from "./paths";
 
 /** The list of log groups. */
 export function LogGroups() {
   const logs = useClient(CloudWatchLogsClient);
-  const flash = useFlash();
   const live = useLive(() => allPages(paginateDescribeLogGroups({ client: logs }, {}), (page) => page.logGroups), [logs]);
-  const [deleting, setDeleting] = useState<LogGroup[]>();
   const [creating, setCreating] = useState(false);
 
   return (
@@ -37,7 +35,7 @@ export function LogGroups() {
             id: "name",
             header: "Log group",
             cell: (group) => <ToPage to={groupPath(group.logGroupName!)}>{group.logGroupName}</ToPage>,
-            text: (group) => group.logGroupName!,
+            text: (group) => group.logGroupName,
           },
           {
             id: "retention",
@@ -45,75 +43,47 @@ export function LogGroups() {
             cell: (group) => (group.retentionInDays ? `${group.retentionInDays} days` : "Never expire"),
             text: (group) => group.retentionInDays ?? 1e9,
           },
-          { id: "size", header: "Stored bytes", cell: (group) => bytes(group.storedBytes), text: (group) => group.storedBytes ?? 0 },
-          { id: "created", header: "Creation time", cell: (group) => when(group.creationTime), text: (group) => group.creationTime ?? 0 },
+          { id: "size", header: "Stored bytes", cell: (group) => bytes(group.storedBytes), text: (group) => group.storedBytes },
+          { id: "created", header: "Creation time", cell: (group) => when(group.creationTime), text: (group) => group.creationTime },
         ]}
-        create={<Button onClick={() => setCreating(true)}>Create log group</Button>}
+        create={
+          <Button variant="primary" onClick={() => setCreating(true)}>
+            Create log group
+          </Button>
+        }
         actions={(selected) => (
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button disabled={!selected.length} onClick={() => setDeleting(selected)}>
-              Delete
-            </Button>
-            <Button variant="primary" onClick={() => setCreating(true)}>
-              Create log group
-            </Button>
-          </SpaceBetween>
+          <RemoveButton
+            items={selected}
+            noun="log group"
+            name={(group) => group.logGroupName!}
+            remove={(group) => logs.send(new DeleteLogGroupCommand({ logGroupName: group.logGroupName }))}
+            onChanged={live.refresh}
+          >
+            All its events are deleted with it.
+          </RemoveButton>
         )}
       />
-      {creating && (
-        <CreateLogGroup
-          onClose={() => setCreating(false)}
-          onCreate={async (name) => {
-            const made = await flash.attempt({ doing: `create log group ${name}`, done: `Log group "${name}" was created.` }, () =>
-              logs.send(new CreateLogGroupCommand({ logGroupName: name })),
-            );
-            if (made) setCreating(false);
-            await live.refresh();
-          }}
-        />
-      )}
-      {deleting && (
-        <ConfirmModal
-          title="Delete log groups"
-          action="Delete"
-          onClose={() => setDeleting(undefined)}
-          onConfirm={async () => {
-            for (const group of deleting) await logs.send(new DeleteLogGroupCommand({ logGroupName: group.logGroupName }));
-            flash.success(`Deleted ${deleting.length} log group${deleting.length > 1 ? "s" : ""}.`);
-            await live.refresh();
-          }}
-        >
-          All their events are deleted with them: <b>{deleting.map((group) => group.logGroupName).join(", ")}</b>
-        </ConfirmModal>
-      )}
+      {creating && <CreateLogGroup onClose={() => setCreating(false)} onCreated={live.refresh} />}
     </>
   );
 }
 
-function CreateLogGroup({ onCreate, onClose }: { onCreate(name: string): Promise<void>; onClose(): void }) {
+function CreateLogGroup({ onCreated, onClose }: { onCreated(): Promise<void>; onClose(): void }) {
+  const logs = useClient(CloudWatchLogsClient);
+  const flash = useFlash();
   const [name, setName] = useState("");
+
+  async function create() {
+    await logs.send(new CreateLogGroupCommand({ logGroupName: name }));
+    flash.success(`Log group "${name}" has been created.`);
+    await onCreated();
+  }
+
   return (
-    <Modal
-      visible
-      header="Create log group"
-      closeAriaLabel="Close"
-      onDismiss={onClose}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button variant="primary" disabled={!name} onClick={() => void onCreate(name)}>
-              Create
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
-    >
+    <EditModal title="Create log group" action="Create" disabled={!name} onClose={onClose} onSave={create}>
       <FormField label="Log group name">
-        <Input value={name} onChange={({ detail }) => setName(detail.value)} placeholder="/my/app" />
+        <Input value={name} onChange={({ detail }) => setName(detail.value)} placeholder="/my/app" autoFocus />
       </FormField>
-    </Modal>
+    </EditModal>
   );
 }

@@ -66,8 +66,8 @@ export function Metrics() {
         selected={chosen}
         onSelect={setChosen}
         columns={[
-          { id: "namespace", header: "Namespace", cell: (row) => row.namespace, text: (row) => row.namespace },
-          { id: "metric", header: "Metric name", cell: (row) => row.metric, text: (row) => row.metric },
+          { id: "namespace", header: "Namespace", text: (row) => row.namespace },
+          { id: "metric", header: "Metric name", text: (row) => row.metric },
           {
             id: "dimensions",
             header: "Dimensions",

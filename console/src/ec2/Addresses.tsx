@@ -1,14 +1,15 @@
 import { type Address, AllocateAddressCommand, AssociateAddressCommand, DescribeAddressesCommand, DisassociateAddressCommand, EC2Client, ReleaseAddressCommand } from "@aws-sdk/client-ec2";
-import { Button, FormField, Select, SpaceBetween } from "@cloudscape-design/components";
+import { Button } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
 import { useLive } from "../aws/useLive";
 import { ToPage } from "../shared/details";
 import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
+import { RemoveButton } from "../shared/RemoveButton";
 import { ResourceTable } from "../shared/ResourceTable";
+import { InstancePicker } from "./InstancePicker";
 import { nameOf } from "./parts";
-import { useInstances } from "./useInstances";
 
 /** The list of Elastic IP addresses. */
 export function Addresses() {
@@ -17,16 +18,11 @@ export function Addresses() {
   const [associating, setAssociating] = useState<Address>();
   const live = useLive(async () => (await ec2.send(new DescribeAddressesCommand({}))).Addresses ?? [], [ec2]);
 
-  async function act(doing: string, done: string, action: () => Promise<unknown>) {
-    await flash.attempt({ doing, done }, action);
+  async function allocate() {
+    await flash.attempt({ doing: "allocate an address", done: "Elastic IP address allocated successfully." }, () => ec2.send(new AllocateAddressCommand({ Domain: "vpc" })));
     await live.refresh();
   }
 
-  const allocate = (
-    <Button variant="primary" onClick={() => void act("allocate an address", "Elastic IP address allocated successfully.", () => ec2.send(new AllocateAddressCommand({ Domain: "vpc" })))}>
-      Allocate Elastic IP address
-    </Button>
-  );
   return (
     <>
       <ResourceTable
@@ -37,67 +33,73 @@ export function Addresses() {
         selection="single"
         id={(one) => one.AllocationId!}
         columns={[
-          { id: "name", header: "Name", cell: (one) => nameOf(one) || "–", text: nameOf },
-          { id: "ip", header: "Allocated IPv4 address", cell: (one) => one.PublicIp, text: (one) => one.PublicIp ?? "" },
-          { id: "id", header: "Allocation ID", cell: (one) => one.AllocationId, text: (one) => one.AllocationId! },
+          { id: "name", header: "Name", text: nameOf },
+          { id: "ip", header: "Allocated IPv4 address", text: (one) => one.PublicIp },
+          { id: "id", header: "Allocation ID", text: (one) => one.AllocationId },
           {
             id: "instance",
             header: "Associated instance ID",
             cell: (one) => (one.InstanceId ? <ToPage to={`/ec2/instances/${one.InstanceId}`}>{one.InstanceId}</ToPage> : "–"),
-            text: (one) => one.InstanceId ?? "",
+            text: (one) => one.InstanceId,
           },
-          { id: "private", header: "Private IP address", cell: (one) => one.PrivateIpAddress || "–", text: (one) => one.PrivateIpAddress ?? "" },
+          { id: "private", header: "Private IP address", text: (one) => one.PrivateIpAddress },
         ]}
-        create={allocate}
-        actions={([address]) => (
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button disabled={!address || !!address.AssociationId} onClick={() => setAssociating(address)}>
+        create={
+          <Button variant="primary" onClick={() => void allocate()}>
+            Allocate Elastic IP address
+          </Button>
+        }
+        actions={(selected) => (
+          <>
+            <Button disabled={!selected.length || !!selected[0].AssociationId} onClick={() => setAssociating(selected[0])}>
               Associate
             </Button>
-            <Button
-              disabled={!address?.AssociationId}
-              onClick={() => void act("disassociate the address", "The address was disassociated.", () => ec2.send(new DisassociateAddressCommand({ AssociationId: address.AssociationId })))}
+            <RemoveButton
+              items={selected}
+              noun="address"
+              name={(one) => one.PublicIp!}
+              action="Disassociate"
+              done="disassociated"
+              disabled={!selected[0]?.AssociationId}
+              remove={(one) => ec2.send(new DisassociateAddressCommand({ AssociationId: one.AssociationId }))}
+              onChanged={live.refresh}
             >
-              Disassociate
-            </Button>
-            <Button
-              disabled={!address || !!address.AssociationId}
-              onClick={() => void act("release the address", "The address was released.", () => ec2.send(new ReleaseAddressCommand({ AllocationId: address.AllocationId })))}
+              Connections to {selected[0]?.InstanceId} over this address end.
+            </RemoveButton>
+            <RemoveButton
+              items={selected}
+              noun="address"
+              name={(one) => one.PublicIp!}
+              action="Release"
+              done="released"
+              disabled={!!selected[0]?.AssociationId}
+              remove={(one) => ec2.send(new ReleaseAddressCommand({ AllocationId: one.AllocationId }))}
+              onChanged={live.refresh}
             >
-              Release
-            </Button>
-            {allocate}
-          </SpaceBetween>
+              Another account may be given this address then.
+            </RemoveButton>
+          </>
         )}
       />
-      {associating && (
-        <Associate
-          address={associating}
-          onClose={() => setAssociating(undefined)}
-          onAssociate={async (instance) => {
-            await act("associate the address", `Elastic IP address associated with ${instance}.`, () => ec2.send(new AssociateAddressCommand({ AllocationId: associating.AllocationId, InstanceId: instance })));
-            setAssociating(undefined);
-          }}
-        />
-      )}
+      {associating && <Associate address={associating} onClose={() => setAssociating(undefined)} onAssociated={live.refresh} />}
     </>
   );
 }
 
-function Associate({ address, onAssociate, onClose }: { address: Address; onAssociate(instance: string): Promise<void>; onClose(): void }) {
-  const instances = useInstances();
+function Associate({ address, onAssociated, onClose }: { address: Address; onAssociated(): Promise<void>; onClose(): void }) {
+  const ec2 = useClient(EC2Client);
+  const flash = useFlash();
   const [instance, setInstance] = useState<string>();
+
+  async function associate() {
+    await ec2.send(new AssociateAddressCommand({ AllocationId: address.AllocationId, InstanceId: instance }));
+    flash.success(`Elastic IP address associated successfully: ${address.PublicIp} leads to ${instance}.`);
+    await onAssociated();
+  }
+
   return (
-    <EditModal title={`Associate ${address.PublicIp}`} disabled={!instance} onClose={onClose} onSave={() => void onAssociate(instance!)}>
-      <FormField label="Instance">
-        <Select
-          selectedOption={instance ? { value: instance, label: instance } : null}
-          options={(instances.data ?? []).filter((one) => one.State?.Name !== "terminated").map((one) => ({ value: one.InstanceId, label: one.InstanceId, description: nameOf(one), labelTag: one.State?.Name }))}
-          onChange={({ detail }) => setInstance(detail.selectedOption.value)}
-          placeholder="Choose an instance"
-          empty="No instances"
-        />
-      </FormField>
+    <EditModal title={`Associate ${address.PublicIp}`} action="Associate" disabled={!instance} onClose={onClose} onSave={associate}>
+      <InstancePicker value={instance} onChange={setInstance} />
     </EditModal>
   );
 }

@@ -16,18 +16,18 @@ export function InstanceTypes() {
       live={live}
       id={(one) => one.InstanceType!}
       columns={[
-        { id: "type", header: "Instance type", cell: (one) => one.InstanceType, text: (one) => one.InstanceType! },
+        { id: "type", header: "Instance type", text: (one) => one.InstanceType },
         { id: "free", header: "Free-Tier eligible", cell: (one) => (one.FreeTierEligible ? <Badge color="green">Free tier eligible</Badge> : "–"), text: (one) => (one.FreeTierEligible ? "free tier" : "") },
-        { id: "vcpus", header: "vCPUs", cell: (one) => one.VCpuInfo?.DefaultVCpus, text: (one) => one.VCpuInfo?.DefaultVCpus ?? 0 },
-        { id: "memory", header: "Memory (GiB)", cell: (one) => (one.MemoryInfo?.SizeInMiB ?? 0) / 1024, text: (one) => one.MemoryInfo?.SizeInMiB ?? 0 },
+        { id: "vcpus", header: "vCPUs", text: (one) => one.VCpuInfo?.DefaultVCpus },
+        { id: "memory", header: "Memory (GiB)", cell: (one) => (one.MemoryInfo?.SizeInMiB ?? 0) / 1024, text: (one) => one.MemoryInfo?.SizeInMiB },
         {
           id: "architecture",
           header: "Architecture",
           cell: (one) => one.ProcessorInfo?.SupportedArchitectures?.join(", "),
-          text: (one) => one.ProcessorInfo?.SupportedArchitectures?.join() ?? "",
+          text: (one) => one.ProcessorInfo?.SupportedArchitectures?.join(),
         },
-        { id: "network", header: "Network performance", cell: (one) => one.NetworkInfo?.NetworkPerformance, text: (one) => one.NetworkInfo?.NetworkPerformance ?? "" },
-        { id: "gpus", header: "GPUs", cell: (one) => one.GpuInfo?.Gpus?.map((gpu) => `${gpu.Count} ${gpu.Name}`).join(", ") ?? "–", text: (one) => one.GpuInfo?.Gpus?.length ?? 0 },
+        { id: "network", header: "Network performance", text: (one) => one.NetworkInfo?.NetworkPerformance },
+        { id: "gpus", header: "GPUs", cell: (one) => one.GpuInfo?.Gpus?.map((gpu) => `${gpu.Count} ${gpu.Name}`).join(", ") ?? "–", text: (one) => one.GpuInfo?.Gpus?.length },
         { id: "burst", header: "Burstable", cell: (one) => (one.BurstablePerformanceSupported ? "Yes" : "No"), text: (one) => String(one.BurstablePerformanceSupported), visible: false },
       ]}
     />

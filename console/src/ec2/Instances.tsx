@@ -13,11 +13,6 @@ export function Instances() {
   const live = useInstances();
   const navigate = useNavigate();
   const [selected, setSelected] = useState<InstanceRow[]>([]);
-  const launch = (
-    <Button variant="primary" onClick={() => navigate("/ec2/launch")}>
-      Launch instances
-    </Button>
-  );
   const current = live.data?.filter((row) => selected.some((one) => one.InstanceId === row.InstanceId)) ?? [];
 
   return (
@@ -31,15 +26,15 @@ export function Instances() {
         selected={selected}
         onSelect={setSelected}
         columns={[
-          { id: "name", header: "Name", cell: (row) => nameOf(row) || "–", text: nameOf },
+          { id: "name", header: "Name", text: nameOf },
           {
             id: "id",
             header: "Instance ID",
             cell: (row) => <ToPage to={`/ec2/instances/${row.InstanceId}`}>{row.InstanceId}</ToPage>,
-            text: (row) => row.InstanceId!,
+            text: (row) => row.InstanceId,
           },
-          { id: "state", header: "Instance state", cell: (row) => <InstanceState instance={row} />, text: (row) => row.State?.Name ?? "" },
-          { id: "type", header: "Instance type", cell: (row) => row.InstanceType, text: (row) => row.InstanceType ?? "" },
+          { id: "state", header: "Instance state", cell: (row) => <InstanceState instance={row} />, text: (row) => row.State?.Name },
+          { id: "type", header: "Instance type", text: (row) => row.InstanceType },
           {
             id: "checks",
             header: "Status check",
@@ -50,28 +45,31 @@ export function Instances() {
             },
             text: checks,
           },
-          { id: "zone", header: "Availability Zone", cell: (row) => row.Placement?.AvailabilityZone, text: (row) => row.Placement?.AvailabilityZone ?? "" },
-          { id: "dns", header: "Public IPv4 DNS", cell: (row) => row.PublicDnsName || "–", text: (row) => row.PublicDnsName ?? "" },
-          { id: "public", header: "Public IPv4 address", cell: (row) => row.PublicIpAddress || "–", text: (row) => row.PublicIpAddress ?? "" },
-          { id: "private", header: "Private IPv4 address", cell: (row) => row.PrivateIpAddress || "–", text: (row) => row.PrivateIpAddress ?? "", visible: false },
-          { id: "key", header: "Key name", cell: (row) => row.KeyName || "–", text: (row) => row.KeyName ?? "" },
+          { id: "zone", header: "Availability Zone", text: (row) => row.Placement?.AvailabilityZone },
+          { id: "dns", header: "Public IPv4 DNS", text: (row) => row.PublicDnsName },
+          { id: "public", header: "Public IPv4 address", text: (row) => row.PublicIpAddress },
+          { id: "private", header: "Private IPv4 address", cell: (row) => row.PrivateIpAddress || "–", text: (row) => row.PrivateIpAddress, visible: false },
+          { id: "key", header: "Key name", text: (row) => row.KeyName },
           {
             id: "groups",
             header: "Security group name",
             cell: (row) => row.SecurityGroups?.map((one) => one.GroupName).join(", ") || "–",
             text: (row) => row.SecurityGroups?.map((one) => one.GroupName).join() ?? "",
           },
-          { id: "launched", header: "Launch time", cell: (row) => when(row.LaunchTime), text: (row) => row.LaunchTime?.getTime() ?? 0 },
+          { id: "launched", header: "Launch time", cell: (row) => when(row.LaunchTime), text: (row) => row.LaunchTime?.getTime() },
         ]}
-        create={launch}
+        create={
+          <Button variant="primary" onClick={() => navigate("/ec2/launch")}>
+            Launch instances
+          </Button>
+        }
         actions={(rows) => (
-          <SpaceBetween direction="horizontal" size="xs">
+          <>
             <Button disabled={rows.length !== 1 || rows[0].State?.Name !== "running"} onClick={() => navigate(`/ec2/instances/${rows[0].InstanceId}/connect`)}>
               Connect
             </Button>
             <InstanceActions instances={rows} onChanged={live.refresh} />
-            {launch}
-          </SpaceBetween>
+          </>
         )}
       />
       {current.length === 1 && <InstanceTabs instance={current[0]} onChanged={live.refresh} />}

@@ -3,14 +3,13 @@ import {
   CreateSnapshotCommand,
   CreateVolumeCommand,
   DeleteVolumeCommand,
-  DescribeAvailabilityZonesCommand,
   DetachVolumeCommand,
   EC2Client,
   ModifyVolumeCommand,
   paginateDescribeVolumes,
   type Volume,
 } from "@aws-sdk/client-ec2";
-import { Button, ButtonDropdown, FormField, Input, Select, SpaceBetween } from "@cloudscape-design/components";
+import { Button, ButtonDropdown, FormField, Input, Select } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
 import { allPages, useLive } from "../aws/useLive";
@@ -19,8 +18,9 @@ import { ToPage, when } from "../shared/details";
 import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
 import { ResourceTable } from "../shared/ResourceTable";
+import { InstancePicker } from "./InstancePicker";
 import { nameOf, State } from "./parts";
-import { useInstances } from "./useInstances";
+import { ZonePicker } from "./ZonePicker";
 
 type Dialog = "create" | "attach" | "modify" | "snapshot" | "delete" | "detach";
 
@@ -35,16 +35,12 @@ export function Volumes() {
   const close = () => setDialog(undefined);
   const id = volume?.VolumeId;
 
-  async function act(doing: string, done: string, action: () => Promise<unknown>) {
-    if (await flash.attempt({ doing, done }, action)) close();
+  async function act(done: string, action: Promise<unknown>) {
+    await action;
+    flash.success(done);
     await live.refresh();
   }
 
-  const create = (
-    <Button variant="primary" onClick={() => setDialog("create")}>
-      Create volume
-    </Button>
-  );
   return (
     <>
       <ResourceTable
@@ -57,11 +53,11 @@ export function Volumes() {
         onSelect={setSelected}
         id={(one) => one.VolumeId!}
         columns={[
-          { id: "name", header: "Name", cell: (one) => nameOf(one) || "–", text: nameOf },
-          { id: "id", header: "Volume ID", cell: (one) => one.VolumeId, text: (one) => one.VolumeId! },
-          { id: "type", header: "Type", cell: (one) => one.VolumeType, text: (one) => one.VolumeType ?? "" },
-          { id: "size", header: "Size", cell: (one) => `${one.Size} GiB`, text: (one) => one.Size ?? 0 },
-          { id: "state", header: "Volume state", cell: (one) => <State state={one.State} />, text: (one) => one.State ?? "" },
+          { id: "name", header: "Name", text: nameOf },
+          { id: "id", header: "Volume ID", text: (one) => one.VolumeId },
+          { id: "type", header: "Type", text: (one) => one.VolumeType },
+          { id: "size", header: "Size", cell: (one) => `${one.Size} GiB`, text: (one) => one.Size },
+          { id: "state", header: "Volume state", cell: (one) => <State state={one.State} />, text: (one) => one.State },
           {
             id: "attached",
             header: "Attached resources",
@@ -73,55 +69,56 @@ export function Volumes() {
               )) ?? "–",
             text: (one) => one.Attachments?.map((each) => each.InstanceId).join() ?? "",
           },
-          { id: "zone", header: "Availability Zone", cell: (one) => one.AvailabilityZone, text: (one) => one.AvailabilityZone ?? "" },
-          { id: "snapshot", header: "Snapshot", cell: (one) => one.SnapshotId || "–", text: (one) => one.SnapshotId ?? "" },
-          { id: "created", header: "Created", cell: (one) => when(one.CreateTime), text: (one) => one.CreateTime?.getTime() ?? 0 },
+          { id: "zone", header: "Availability Zone", text: (one) => one.AvailabilityZone },
+          { id: "snapshot", header: "Snapshot", text: (one) => one.SnapshotId },
+          { id: "created", header: "Created", cell: (one) => when(one.CreateTime), text: (one) => one.CreateTime?.getTime() },
         ]}
-        create={create}
+        create={
+          <Button variant="primary" onClick={() => setDialog("create")}>
+            Create volume
+          </Button>
+        }
         actions={() => (
-          <SpaceBetween direction="horizontal" size="xs">
-            <ButtonDropdown
-              disabled={!volume}
-              onItemClick={({ detail }) => setDialog(detail.id as Dialog)}
-              items={[
-                { id: "attach", text: "Attach volume", disabled: volume?.State !== "available" },
-                { id: "detach", text: "Detach volume", disabled: volume?.State !== "in-use" },
-                { id: "modify", text: "Modify volume" },
-                { id: "snapshot", text: "Create snapshot" },
-                { id: "delete", text: "Delete volume", disabled: volume?.State !== "available" },
-              ]}
-            >
-              Actions
-            </ButtonDropdown>
-            {create}
-          </SpaceBetween>
+          <ButtonDropdown
+            disabled={!volume}
+            onItemClick={({ detail }) => setDialog(detail.id as Dialog)}
+            items={[
+              { id: "attach", text: "Attach volume", disabled: volume?.State !== "available" },
+              { id: "detach", text: "Detach volume", disabled: volume?.State !== "in-use" },
+              { id: "modify", text: "Modify volume" },
+              { id: "snapshot", text: "Create snapshot" },
+              { id: "delete", text: "Delete volume", disabled: volume?.State !== "available" },
+            ]}
+          >
+            Actions
+          </ButtonDropdown>
         )}
       />
       {dialog === "create" && (
-        <CreateVolume onClose={close} onCreate={(size, zone, type) => act("create the volume", "The volume is being created.", () => ec2.send(new CreateVolumeCommand({ Size: size, AvailabilityZone: zone, VolumeType: type as "gp3" })))} />
+        <CreateVolume onClose={close} onCreate={(size, zone, type) => act("The volume is being created.", ec2.send(new CreateVolumeCommand({ Size: size, AvailabilityZone: zone, VolumeType: type as "gp3" })))} />
       )}
       {dialog === "attach" && volume && (
         <AttachVolume
           volume={volume}
           onClose={close}
-          onAttach={(instance, device) => act("attach the volume", `${id} is being attached to ${instance}.`, () => ec2.send(new AttachVolumeCommand({ VolumeId: id, InstanceId: instance, Device: device })))}
+          onAttach={(instance, device) => act(`${id} is being attached to ${instance}.`, ec2.send(new AttachVolumeCommand({ VolumeId: id, InstanceId: instance, Device: device })))}
         />
       )}
       {dialog === "modify" && volume && (
-        <ModifyVolume volume={volume} onClose={close} onModify={(size) => act("modify the volume", `${id} grows to ${size} GiB.`, () => ec2.send(new ModifyVolumeCommand({ VolumeId: id, Size: size })))} />
+        <ModifyVolume volume={volume} onClose={close} onModify={(size) => act(`${id} grows to ${size} GiB.`, ec2.send(new ModifyVolumeCommand({ VolumeId: id, Size: size })))} />
       )}
       {dialog === "snapshot" && (
-        <ConfirmModal title="Create snapshot" action="Create snapshot" onClose={close} onConfirm={() => act("create the snapshot", `A snapshot of ${id} is being created.`, () => ec2.send(new CreateSnapshotCommand({ VolumeId: id })))}>
+        <ConfirmModal title="Create snapshot" action="Create snapshot" onClose={close} onConfirm={() => act(`A snapshot of ${id} is being created.`, ec2.send(new CreateSnapshotCommand({ VolumeId: id })))}>
           A snapshot of <b>{id}</b> as it is now.
         </ConfirmModal>
       )}
       {dialog === "detach" && (
-        <ConfirmModal title="Detach volume" action="Detach" onClose={close} onConfirm={() => act("detach the volume", `${id} is being detached.`, () => ec2.send(new DetachVolumeCommand({ VolumeId: id })))}>
+        <ConfirmModal title="Detach volume?" action="Detach" onClose={close} onConfirm={() => act(`${id} is being detached.`, ec2.send(new DetachVolumeCommand({ VolumeId: id })))}>
           Unmount it in the instance first: <b>{id}</b>
         </ConfirmModal>
       )}
       {dialog === "delete" && (
-        <ConfirmModal title="Delete volume" action="Delete" typed="delete" onClose={close} onConfirm={() => act("delete the volume", `${id} was deleted.`, () => ec2.send(new DeleteVolumeCommand({ VolumeId: id })))}>
+        <ConfirmModal title="Delete volume?" action="Delete" typed="delete" onClose={close} onConfirm={() => act(`${id} was deleted.`, ec2.send(new DeleteVolumeCommand({ VolumeId: id })))}>
           All data on <b>{id}</b> is gone then.
         </ConfirmModal>
       )}
@@ -131,48 +128,29 @@ export function Volumes() {
 
 const TYPES = ["gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"].map((value) => ({ value, label: value }));
 
-function CreateVolume({ onCreate, onClose }: { onCreate(size: number, zone: string, type: string): void; onClose(): void }) {
-  const ec2 = useClient(EC2Client);
-  const zones = useLive(async () => (await ec2.send(new DescribeAvailabilityZonesCommand({}))).AvailabilityZones ?? [], [ec2], 60_000);
+function CreateVolume({ onCreate, onClose }: { onCreate(size: number, zone: string, type: string): Promise<void>; onClose(): void }) {
   const [size, setSize] = useState("8");
   const [type, setType] = useState("gp3");
   const [zone, setZone] = useState<string>();
-  const chosen = zone ?? zones.data?.[0]?.ZoneName;
   return (
-    <EditModal title="Create volume" action="Create volume" disabled={!chosen} onClose={onClose} onSave={() => onCreate(Number(size), chosen!, type)}>
+    <EditModal title="Create volume" action="Create volume" disabled={!zone} onClose={onClose} onSave={() => onCreate(Number(size), zone!, type)}>
       <FormField label="Volume type">
         <Select selectedOption={{ value: type, label: type }} options={TYPES} onChange={({ detail }) => setType(detail.selectedOption.value!)} />
       </FormField>
       <FormField label="Size (GiB)">
         <Input type="number" value={size} onChange={({ detail }) => setSize(detail.value)} />
       </FormField>
-      <FormField label="Availability Zone">
-        <Select
-          selectedOption={chosen ? { value: chosen, label: chosen } : null}
-          options={(zones.data ?? []).map((one) => ({ value: one.ZoneName, label: one.ZoneName }))}
-          onChange={({ detail }) => setZone(detail.selectedOption.value)}
-        />
-      </FormField>
+      <ZonePicker value={zone} onChange={setZone} />
     </EditModal>
   );
 }
 
-function AttachVolume({ volume, onAttach, onClose }: { volume: Volume; onAttach(instance: string, device: string): void; onClose(): void }) {
-  const instances = useInstances();
+function AttachVolume({ volume, onAttach, onClose }: { volume: Volume; onAttach(instance: string, device: string): Promise<void>; onClose(): void }) {
   const [instance, setInstance] = useState<string>();
   const [device, setDevice] = useState("/dev/sdf");
-  const fitting = (instances.data ?? []).filter((one) => one.Placement?.AvailabilityZone === volume.AvailabilityZone && ["running", "stopped"].includes(one.State?.Name ?? ""));
   return (
     <EditModal title="Attach volume" action="Attach volume" disabled={!instance} onClose={onClose} onSave={() => onAttach(instance!, device)}>
-      <FormField label="Instance" description={`In ${volume.AvailabilityZone}.`}>
-        <Select
-          selectedOption={instance ? { value: instance, label: instance } : null}
-          options={fitting.map((one) => ({ value: one.InstanceId, label: one.InstanceId, description: nameOf(one), labelTag: one.State?.Name }))}
-          onChange={({ detail }) => setInstance(detail.selectedOption.value)}
-          placeholder="Select an instance"
-          empty="No instance in this zone"
-        />
-      </FormField>
+      <InstancePicker value={instance} onChange={setInstance} fits={(one) => one.Placement?.AvailabilityZone === volume.AvailabilityZone} description={`In ${volume.AvailabilityZone}.`} />
       <FormField label="Device name">
         <Input value={device} onChange={({ detail }) => setDevice(detail.value)} />
       </FormField>
@@ -180,10 +158,10 @@ function AttachVolume({ volume, onAttach, onClose }: { volume: Volume; onAttach(
   );
 }
 
-function ModifyVolume({ volume, onModify, onClose }: { volume: Volume; onModify(size: number): void; onClose(): void }) {
+function ModifyVolume({ volume, onModify, onClose }: { volume: Volume; onModify(size: number): Promise<void>; onClose(): void }) {
   const [size, setSize] = useState(String(volume.Size));
   return (
-    <EditModal title="Modify volume" action="Modify volume" disabled={Number(size) <= (volume.Size ?? 0)} onClose={onClose} onSave={() => onModify(Number(size))}>
+    <EditModal title="Modify volume" action="Modify" disabled={Number(size) <= (volume.Size ?? 0)} onClose={onClose} onSave={() => onModify(Number(size))}>
       <FormField label="Size (GiB)" constraintText={`A volume can only grow: more than ${volume.Size}.`}>
         <Input type="number" value={size} onChange={({ detail }) => setSize(detail.value)} />
       </FormField>

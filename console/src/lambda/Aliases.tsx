@@ -1,10 +1,11 @@
 import { type AliasConfiguration, CreateAliasCommand, DeleteAliasCommand, LambdaClient, paginateListAliases, UpdateAliasCommand } from "@aws-sdk/client-lambda";
-import { Button, FormField, Input, SpaceBetween } from "@cloudscape-design/components";
+import { Button, FormField, Input } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
 import { allPages, useLive } from "../aws/useLive";
 import { ToPage } from "../shared/details";
 import { useFlash } from "../shared/flash";
+import { RemoveButton } from "../shared/RemoveButton";
 import { ResourceTable } from "../shared/ResourceTable";
 import { EditModal } from "../shared/EditModal";
 import type { FunctionView } from "./function";
@@ -35,11 +36,8 @@ export function Aliases({ view }: { view: FunctionView }) {
       FunctionVersion: version,
       RoutingConfig: { AdditionalVersionWeights: other ? { [other]: Number(weight) / 100 } : {} },
     };
-    const done = await flash.attempt(
-      { doing: `save the alias ${name}`, done: `Successfully ${alias ? "updated" : "created"} the alias ${name}.` },
-      async (): Promise<unknown> => (alias ? lambda.send(new UpdateAliasCommand(command)) : lambda.send(new CreateAliasCommand(command))),
-    );
-    if (done) setDraft(undefined);
+    await (alias ? lambda.send(new UpdateAliasCommand(command)) : lambda.send(new CreateAliasCommand(command)));
+    flash.success(`Successfully ${alias ? "updated" : "created"} alias ${name}.`);
     await live.refresh();
   }
 
@@ -48,7 +46,6 @@ export function Aliases({ view }: { view: FunctionView }) {
     setDraft({ alias, name: alias.Name!, version: alias.FunctionVersion!, other, weight: String(weight * 100) });
   }
 
-  const create = <Button onClick={() => setDraft({ name: "", version: "$LATEST", other: "", weight: "0" })}>Create alias</Button>;
   return (
     <>
       <ResourceTable
@@ -62,34 +59,35 @@ export function Aliases({ view }: { view: FunctionView }) {
             id: "name",
             header: "Name",
             cell: (one) => <ToPage to={`/lambda/functions/${view.name}?qualifier=${one.Name}`}>{one.Name}</ToPage>,
-            text: (one) => one.Name!,
+            text: (one) => one.Name,
           },
-          { id: "versions", header: "Versions", cell: versions, text: versions },
-          { id: "description", header: "Description", cell: (one) => one.Description || "–", text: (one) => one.Description ?? "" },
+          { id: "versions", header: "Versions", text: versions },
+          { id: "description", header: "Description", text: (one) => one.Description },
         ]}
-        create={create}
+        create={
+          <Button variant="primary" onClick={() => setDraft({ name: "", version: "$LATEST", other: "", weight: "0" })}>
+            Create alias
+          </Button>
+        }
         actions={(selected) => (
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button
-              disabled={!selected.length}
-              onClick={async () => {
-                await flash.attempt({ doing: "delete the alias", done: `Deleted the alias ${selected[0].Name}.` }, () =>
-                  lambda.send(new DeleteAliasCommand({ FunctionName: view.name, Name: selected[0].Name })),
-                );
-                await live.refresh();
-              }}
+          <>
+            <RemoveButton
+              items={selected}
+              noun="alias"
+              name={(one) => one.Name!}
+              remove={(one) => lambda.send(new DeleteAliasCommand({ FunctionName: view.name, Name: one.Name }))}
+              onChanged={live.refresh}
             >
-              Delete
-            </Button>
+              What invokes it by this name fails then.
+            </RemoveButton>
             <Button disabled={!selected.length} onClick={() => edit(selected[0])}>
               Edit
             </Button>
-            {create}
-          </SpaceBetween>
+          </>
         )}
       />
       {draft && (
-        <EditModal title={draft.alias ? "Edit alias" : "Create alias"} disabled={!draft.name || !draft.version} onClose={() => setDraft(undefined)} onSave={() => void save()}>
+        <EditModal title={draft.alias ? "Edit alias" : "Create alias"} disabled={!draft.name || !draft.version} onClose={() => setDraft(undefined)} onSave={save}>
           <FormField label="Name">
             <Input value={draft.name} disabled={!!draft.alias} onChange={({ detail }) => setDraft({ ...draft, name: detail.value })} />
           </FormField>

@@ -1,7 +1,6 @@
 import { IAMClient, paginateListRoles } from "@aws-sdk/client-iam";
-import { CreateFunctionCommand, CreateFunctionUrlConfigCommand, AddPermissionCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { CreateFunctionCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import {
-  Alert,
   Button,
   Checkbox,
   Container,
@@ -18,11 +17,13 @@ import { strToU8, zipSync } from "fflate";
 import { useState } from "react";
 import { useNavigate } from "react-router-dom";
 import { useClient } from "../aws/clients";
-import { awsError } from "../aws/errors";
 import { allPages, useLive } from "../aws/useLive";
+import { Failure } from "../shared/Failure";
 import { useFlash } from "../shared/flash";
-import { createBasicRole } from "./role";
+import { useAction } from "../shared/useAction";
+import { createBasicRole, deleteBasicRole } from "./role";
 import { RUNTIMES } from "./runtimes";
+import { createUrl } from "./url";
 
 /** Create a function from scratch: name, runtime, and a role that is made for it. */
 export function CreateFunction() {
@@ -35,19 +36,16 @@ export function CreateFunction() {
   const [ownRole, setOwnRole] = useState("new");
   const [role, setRole] = useState<string>();
   const [withUrl, setWithUrl] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { run, busy, error } = useAction();
   const roles = useLive(() => allPages(paginateListRoles({ client: iam }, {}), (page) => page.Roles), [iam], 30_000);
   const nameError = name && !/^[a-zA-Z0-9-_]{1,64}$/.test(name) ? "Use only letters, numbers, hyphens, or underscores with no spaces." : "";
 
   async function create() {
-    setBusy(true);
-    setError(undefined);
+    const choice = RUNTIMES.find((one) => one.value === runtime)!;
+    const roleArn = ownRole === "new" ? await createBasicRole(iam, name) : role;
+    // A bootstrap has to be executable: 0755 of a regular file, in the upper half of Unix attributes.
+    const file: [Uint8Array, { attrs: number; os: number }] = [strToU8(choice.template), { attrs: 0o100755 << 16, os: 3 }];
     try {
-      const choice = RUNTIMES.find((one) => one.value === runtime)!;
-      const roleArn = ownRole === "new" ? await createBasicRole(iam, name) : role;
-      // A bootstrap has to be executable: 0755 of a regular file, in the upper half of Unix attributes.
-      const file: [Uint8Array, { attrs: number; os: number }] = [strToU8(choice.template), { attrs: 0o100755 << 16, os: 3 }];
       await lambda.send(
         new CreateFunctionCommand({
           FunctionName: name,
@@ -57,34 +55,22 @@ export function CreateFunction() {
           Code: { ZipFile: zipSync({ [choice.file]: file }) },
         }),
       );
-      if (withUrl) {
-        await lambda.send(new CreateFunctionUrlConfigCommand({ FunctionName: name, AuthType: "NONE" }));
-        await lambda.send(
-          new AddPermissionCommand({
-            FunctionName: name,
-            StatementId: "FunctionURLAllowPublicAccess",
-            Action: "lambda:InvokeFunctionUrl",
-            Principal: "*",
-            FunctionUrlAuthType: "NONE",
-          }),
-        );
-      }
-      flash.success(
-        `Successfully created the function ${name}. You can now change its code and configuration. To invoke your function with a test event, choose "Test".`,
-      );
-      navigate(`/lambda/functions/${name}`);
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
+    } catch (refused) {
+      if (ownRole === "new") await deleteBasicRole(iam, roleArn!);
+      throw refused;
     }
+    if (withUrl) await createUrl(lambda, { FunctionName: name }, "NONE");
+    flash.success(
+      `Successfully created the function ${name}. You can now change its code and configuration. To invoke your function with a test event, choose "Test".`,
+    );
+    navigate(`/lambda/functions/${name}`);
   }
 
-  const failure = error === undefined ? undefined : awsError(error);
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (name && !nameError) void create();
+        if (name && !nameError) void run(create);
       }}
     >
       <Form
@@ -155,11 +141,7 @@ export function CreateFunction() {
               Enable function URL
             </Checkbox>
           </ExpandableSection>
-          {failure && (
-            <Alert type="error" header={failure.code}>
-              {failure.message}
-            </Alert>
-          )}
+          <Failure error={error} />
         </SpaceBetween>
       </Form>
     </form>

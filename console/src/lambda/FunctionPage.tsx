@@ -1,11 +1,12 @@
 import { DeleteFunctionCommand, GetFunctionCommand, GetPolicyCommand, LambdaClient, PublishVersionCommand, PutFunctionConcurrencyCommand } from "@aws-sdk/client-lambda";
-import { Button, ButtonDropdown, FormField, Header, Input, SpaceBetween, StatusIndicator, Tabs } from "@cloudscape-design/components";
+import { Button, ButtonDropdown, CopyToClipboard, FormField, Header, Input, SpaceBetween, Tabs } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useNavigate, useParams, useSearchParams } from "react-router-dom";
 import { useClient } from "../aws/clients";
 import { useLive } from "../aws/useLive";
 import { ConfirmModal } from "../shared/ConfirmModal";
-import { Copyable, Loaded } from "../shared/details";
+import { Loaded } from "../shared/details";
+import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
 import { useAddressTab } from "../shared/useAddressTab";
 import { Aliases } from "./Aliases";
@@ -13,9 +14,11 @@ import { CodeTab } from "./code/CodeTab";
 import { Configuration } from "./configuration/Configuration";
 import type { FunctionView } from "./function";
 import { Monitor } from "./Monitor";
-import { Overview } from "./Overview";
+import { Overview } from "./overview/Overview";
 import { TestTab } from "./test/TestTab";
 import { Versions } from "./Versions";
+
+type Dialog = "delete" | "publish" | "throttle";
 
 /** One function: overview, code, test, monitor, configuration, aliases, versions. */
 export function FunctionPage() {
@@ -26,7 +29,7 @@ export function FunctionPage() {
   const flash = useFlash();
   const navigate = useNavigate();
   const [tab, setTab] = useAddressTab("code");
-  const [dialog, setDialog] = useState<"delete" | "publish">();
+  const [dialog, setDialog] = useState<Dialog>();
   const [description, setDescription] = useState("");
 
   const live = useLive(
@@ -47,29 +50,22 @@ export function FunctionPage() {
     4000,
   );
 
-  async function act(id: string) {
-    if (id === "delete" || id === "publish") setDialog(id);
-    if (id === "throttle") {
-      await flash.attempt({ doing: "throttle the function", done: "The function is throttled: its reserved concurrency is 0." }, () =>
-        lambda.send(new PutFunctionConcurrencyCommand({ FunctionName: name, ReservedConcurrentExecutions: 0 })),
-      );
-      await live.refresh();
-    }
-  }
-
   return (
     <SpaceBetween size="l">
       <Header
         variant="h1"
         actions={
           <SpaceBetween direction="horizontal" size="xs">
-            <Button onClick={() => void act("throttle")}>Throttle</Button>
+            <Button disabled={live.data?.concurrency === 0} onClick={() => setDialog("throttle")}>
+              Throttle
+            </Button>
+            <CopyToClipboard copyButtonText="Copy ARN" textToCopy={live.data?.configuration.FunctionArn ?? ""} disabled={!live.data} copySuccessText="ARN copied" copyErrorText="The ARN could not be copied" />
             <ButtonDropdown
               items={[
                 { id: "publish", text: "Publish new version" },
                 { id: "delete", text: "Delete function" },
               ]}
-              onItemClick={({ detail }) => void act(detail.id)}
+              onItemClick={({ detail }) => setDialog(detail.id as Dialog)}
             >
               Actions
             </ButtonDropdown>
@@ -82,16 +78,12 @@ export function FunctionPage() {
       <Loaded live={live}>
         {(shown) => (
           <SpaceBetween size="l">
-            <Overview view={shown} onOpenTab={setTab} />
-            <SpaceBetween direction="horizontal" size="l">
-              <Copyable text={shown.configuration.FunctionArn} />
-              <State view={shown} />
-            </SpaceBetween>
+            <Overview view={shown} onOpenTab={setTab} onChanged={live.refresh} />
             <Tabs
               activeTabId={tab.split(".")[0]}
               onChange={({ detail }) => setTab(detail.activeTabId)}
               tabs={[
-                { id: "code", label: "Code", content: <CodeTab view={shown} onChanged={live.refresh} onTest={() => setTab("test")} /> },
+                { id: "code", label: "Code", content: <CodeTab view={shown} part={tab.split(".")[1]} onChanged={live.refresh} onTest={() => setTab("test")} /> },
                 { id: "test", label: "Test", content: <TestTab view={shown} /> },
                 { id: "monitor", label: "Monitor", content: <Monitor view={shown} /> },
                 {
@@ -107,19 +99,33 @@ export function FunctionPage() {
         )}
       </Loaded>
       {dialog === "publish" && (
-        <ConfirmModal
+        <EditModal
           title="Publish new version from $LATEST"
           action="Publish"
           onClose={() => setDialog(undefined)}
-          onConfirm={async () => {
+          onSave={async () => {
             const made = await lambda.send(new PublishVersionCommand({ FunctionName: name, Description: description || undefined }));
-            flash.success(`Successfully published version ${made.Version} of the function ${name}.`);
+            flash.success(`Successfully created version ${made.Version} of function ${name}.`);
             setTab("versions");
           }}
         >
           <FormField label="Version description" description="Optional">
             <Input value={description} onChange={({ detail }) => setDescription(detail.value)} />
           </FormField>
+        </EditModal>
+      )}
+      {dialog === "throttle" && (
+        <ConfirmModal
+          title="Throttle your function?"
+          action="Confirm"
+          onClose={() => setDialog(undefined)}
+          onConfirm={async () => {
+            await lambda.send(new PutFunctionConcurrencyCommand({ FunctionName: name, ReservedConcurrentExecutions: 0 }));
+            flash.success(`The function ${name} is throttled: its reserved concurrency is 0.`);
+            await live.refresh();
+          }}
+        >
+          Its reserved concurrency is set to 0, and all further invocations are refused. To allow them again, edit it below Configuration, Concurrency.
         </ConfirmModal>
       )}
       {dialog === "delete" && (
@@ -139,12 +145,4 @@ export function FunctionPage() {
       )}
     </SpaceBetween>
   );
-}
-
-function State({ view }: { view: FunctionView }) {
-  const { State: state, StateReason: reason, LastUpdateStatus: update } = view.configuration;
-  if (state === "Failed" || update === "Failed")
-    return <StatusIndicator type="error">{reason ?? view.configuration.LastUpdateStatusReason}</StatusIndicator>;
-  if (state === "Pending" || update === "InProgress") return <StatusIndicator type="in-progress">Updating</StatusIndicator>;
-  return <StatusIndicator>{state ?? "Active"}</StatusIndicator>;
 }

@@ -26,12 +26,11 @@ export function Versions({ view, onPublish }: { view: FunctionView; onPublish():
           cell: (one) => <ToPage to={`/lambda/functions/${view.name}?qualifier=${one.Version}`}>{one.Version}</ToPage>,
           text: (one) => Number(one.Version),
         },
-        { id: "description", header: "Description", cell: (one) => one.Description || "–", text: (one) => one.Description ?? "" },
-        { id: "snapstart", header: "SnapStart", cell: (one) => one.SnapStart?.OptimizationStatus ?? "–", text: (one) => one.SnapStart?.OptimizationStatus ?? "" },
-        { id: "modified", header: "Last modified", cell: (one) => when(one.LastModified), text: (one) => one.LastModified ?? "" },
+        { id: "description", header: "Description", text: (one) => one.Description },
+        { id: "snapstart", header: "SnapStart", text: (one) => one.SnapStart?.OptimizationStatus },
+        { id: "modified", header: "Last modified", cell: (one) => when(one.LastModified), text: (one) => one.LastModified },
       ]}
       create={<Button onClick={onPublish}>Publish new version</Button>}
-      actions={() => <Button onClick={onPublish}>Publish new version</Button>}
     />
   );
 }

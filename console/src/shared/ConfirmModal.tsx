@@ -1,6 +1,6 @@
-import { Alert, Box, Button, FormField, Input, Modal, SpaceBetween } from "@cloudscape-design/components";
+import { FormField, Input } from "@cloudscape-design/components";
 import { type ReactNode, useState } from "react";
-import { awsError } from "../aws/errors";
+import { EditModal } from "./EditModal";
 
 interface Props {
   title: string;
@@ -17,54 +17,14 @@ interface Props {
 /** Asks before something is done that cannot be taken back. */
 export function ConfirmModal({ title, action, children, typed, onConfirm, onClose }: Props) {
   const [text, setText] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
-
-  async function confirm() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await onConfirm();
-      onClose();
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
-  }
-
-  const failure = error === undefined ? undefined : awsError(error);
   return (
-    <Modal
-      visible
-      header={title}
-      closeAriaLabel="Close"
-      onDismiss={onClose}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button variant="primary" loading={busy} disabled={typed !== undefined && text !== typed} onClick={() => void confirm()}>
-              {action}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
-    >
-      <SpaceBetween size="m">
-        {children}
-        {typed !== undefined && (
-          <FormField label={`To confirm, type "${typed}".`}>
-            <Input value={text} onChange={({ detail }) => setText(detail.value)} placeholder={typed} ariaRequired />
-          </FormField>
-        )}
-        {failure && (
-          <Alert type="error" header={failure.code}>
-            {failure.message}
-          </Alert>
-        )}
-      </SpaceBetween>
-    </Modal>
+    <EditModal title={title} action={action} disabled={typed !== undefined && text !== typed} onSave={onConfirm} onClose={onClose}>
+      <div style={{ overflowWrap: "anywhere" }}>{children}</div>
+      {typed !== undefined && (
+        <FormField label={`To confirm, type "${typed}".`}>
+          <Input value={text} onChange={({ detail }) => setText(detail.value)} placeholder={typed} ariaRequired />
+        </FormField>
+      )}
+    </EditModal>
   );
 }

@@ -1,56 +1,60 @@
-import { Alert, Box, Button, Modal, SpaceBetween } from "@cloudscape-design/components";
-import type { ReactNode } from "react";
-import { awsError } from "../aws/errors";
+import { Box, Button, Modal, type ModalProps, SpaceBetween } from "@cloudscape-design/components";
+import { type ReactNode, useId } from "react";
+import { Failure } from "./Failure";
+import { useAction } from "./useAction";
 
 interface Props {
   title: string;
   /** The button. Default: "Save". */
   action?: string;
-  /** What saving threw: told in the dialog, where it can be mended. */
-  error?: unknown;
-  busy?: boolean;
+  size?: ModalProps.Size;
   disabled?: boolean;
-  onSave(): void;
+  /** Does it; then the dialog closes. What it throws is told in the dialog, where it can be mended. */
+  onSave(): Promise<unknown>;
   onClose(): void;
   children: ReactNode;
 }
 
-/** The dialog in which a part of the configuration is edited. */
-export function EditModal({ title, action = "Save", error, busy, disabled, onSave, onClose, children }: Props) {
-  const failure = error === undefined ? undefined : awsError(error);
+/** The dialog in which something is made or changed. */
+export function EditModal({ title, action = "Save", size, disabled, onSave, onClose, children }: Props) {
+  const form = useId();
+  const { run, busy, error } = useAction();
+
+  async function save() {
+    if (await run(onSave)) onClose();
+  }
+
   return (
     <Modal
       visible
       header={title}
+      size={size}
       closeAriaLabel="Close"
       onDismiss={onClose}
       footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button variant="primary" loading={busy} disabled={disabled} onClick={onSave}>
-              {action}
-            </Button>
-          </SpaceBetween>
-        </Box>
+        <SpaceBetween size="s">
+          <Failure error={error} />
+          <Box float="right">
+            <SpaceBetween direction="horizontal" size="xs">
+              <Button variant="link" onClick={onClose}>
+                Cancel
+              </Button>
+              <Button variant="primary" form={form} loading={busy} disabled={disabled}>
+                {action}
+              </Button>
+            </SpaceBetween>
+          </Box>
+        </SpaceBetween>
       }
     >
       <form
+        id={form}
         onSubmit={(event) => {
           event.preventDefault();
-          if (!disabled && !busy) onSave();
+          if (!disabled && !busy) void save();
         }}
       >
-        <SpaceBetween size="m">
-          {children}
-          {failure && (
-            <Alert type="error" header={failure.code}>
-              {failure.message}
-            </Alert>
-          )}
-        </SpaceBetween>
+        <SpaceBetween size="m">{children}</SpaceBetween>
       </form>
     </Modal>
   );

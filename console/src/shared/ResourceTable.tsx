@@ -12,16 +12,18 @@ import {
   type TableProps,
   TextFilter,
 } from "@cloudscape-design/components";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import { useSearchParams } from "react-router-dom";
 import type { Live } from "../aws/useLive";
+import { plural } from "./words";
 
 export interface Column<T> {
   id: string;
   header: string;
-  cell(item: T): ReactNode;
+  /** What is shown. Default: its text, a dash where there is none. */
+  cell?(item: T): ReactNode;
   /** What to sort and search by; a column without it cannot be sorted. */
-  text?(item: T): string | number;
+  text?(item: T): string | number | undefined;
   /** Shown until the user chooses otherwise. Default: true. */
   visible?: boolean;
 }
@@ -34,9 +36,9 @@ interface Props<T> {
   live: Live<T[]>;
   columns: Column<NoInfer<T>>[];
   id(item: NoInfer<T>): string;
-  /** Buttons of the header; gets what is selected. */
+  /** Buttons of the header, in a fragment; gets what is selected. */
   actions?(selected: T[]): ReactNode;
-  /** The button of the empty state. */
+  /** The button that makes one: the last of the header, and in the empty list. */
   create?: ReactNode;
   selection?: "single" | "multi";
   selected?: NoInfer<T>[];
@@ -54,20 +56,22 @@ export function ResourceTable<T>(props: Props<T>) {
   const [own, setOwn] = useState<T[]>([]);
   const [preferences, setPreferences] = usePreferences(title, columns);
   const all = live.data ?? [];
-  const plural = noun.endsWith("s") ? `${noun}es` : `${noun}s`;
+  const nouns = plural(noun);
   const search = address.get("search") ?? "";
+  const filled = useRef(false);
+  filled.current ||= all.length > 0;
 
   const { items, filteredItemsCount, collectionProps, filterProps, paginationProps } = useCollection(all, {
     filtering: {
       defaultFilteringText: search,
       filteringFunction: (item, text) => {
         const wanted = text.toLowerCase();
-        return columns.some((column) => column.text && String(column.text(item)).toLowerCase().includes(wanted));
+        return columns.some((column) => column.text && String(column.text(item) ?? "").toLowerCase().includes(wanted));
       },
       empty: (
         <SpaceBetween size="s" alignItems="center">
-          <Box variant="strong">No {plural}</Box>
-          <Box color="text-body-secondary">There are no {plural} in this account and region.</Box>
+          <Box variant="strong">No {nouns}</Box>
+          <Box color="text-body-secondary">There are no {nouns} in this account and region.</Box>
           {create}
         </SpaceBetween>
       ),
@@ -96,12 +100,14 @@ export function ResourceTable<T>(props: Props<T>) {
         </Alert>
       )}
       <Table
+        // Columns are as wide as what is in them; that is measured once, when there is something.
+        key={String(filled.current)}
         {...collectionProps}
         variant={props.variant ?? "container"}
         items={items}
         trackBy={id}
         loading={live.loading}
-        loadingText={`Loading ${plural}`}
+        loadingText={`Loading ${nouns}`}
         wrapLines={preferences.wrapLines}
         stripedRows={preferences.stripedRows}
         selectionType={selection}
@@ -110,16 +116,22 @@ export function ResourceTable<T>(props: Props<T>) {
         columnDefinitions={columns.map((column) => ({
           id: column.id,
           header: column.header,
-          cell: column.cell,
-          minWidth: 110,
+          cell: column.cell ?? ((item: T) => shown(column.text?.(item))),
+          minWidth: 80,
+          width: preferences.widths[column.id],
           // Which column is sorted is known by this field: the comparators are made anew each time.
           sortingField: column.text && column.id,
-          sortingComparator: column.text && ((a: T, b: T) => compare(column.text!(a), column.text!(b))),
+          sortingComparator: column.text && ((a: T, b: T) => compare(column.text!(a) ?? "", column.text!(b) ?? "")),
         }))}
         columnDisplay={preferences.contentDisplay}
+        resizableColumns
+        onColumnWidthsChange={({ detail }) => {
+          const shown = preferences.contentDisplay.filter((one) => one.visible);
+          setPreferences({ ...preferences, widths: { ...preferences.widths, ...Object.fromEntries(detail.widths.map((width, index) => [shown[index].id, width])) } });
+        }}
         ariaLabels={{
           tableLabel: title,
-          allItemsSelectionLabel: () => `Select all ${plural}`,
+          allItemsSelectionLabel: () => `Select all ${nouns}`,
           itemSelectionLabel: (_, item) => `Select ${id(item)}`,
           selectionGroupLabel: `${title} selection`,
         }}
@@ -130,8 +142,9 @@ export function ResourceTable<T>(props: Props<T>) {
             description={description}
             actions={
               <SpaceBetween direction="horizontal" size="xs">
-                <Button iconName="refresh" ariaLabel={`Refresh ${plural}`} onClick={() => void live.refresh()} />
+                <Button iconName="refresh" ariaLabel={`Refresh ${nouns}`} onClick={() => void live.refresh()} />
                 {actions?.(selected)}
+                {create}
               </SpaceBetween>
             }
           >
@@ -141,8 +154,8 @@ export function ResourceTable<T>(props: Props<T>) {
         filter={
           <TextFilter
             {...filterProps}
-            filteringPlaceholder={`Find ${plural}`}
-            filteringAriaLabel={`Find ${plural}`}
+            filteringPlaceholder={`Find ${nouns}`}
+            filteringAriaLabel={`Find ${nouns}`}
             countText={filteredItemsCount === undefined ? "" : `${filteredItemsCount} match${filteredItemsCount === 1 ? "" : "es"}`}
             onChange={(event) => {
               filterProps.onChange(event);
@@ -170,7 +183,7 @@ export function ResourceTable<T>(props: Props<T>) {
             confirmLabel="Confirm"
             cancelLabel="Cancel"
             preferences={preferences}
-            onConfirm={({ detail }) => setPreferences(detail)}
+            onConfirm={({ detail }) => setPreferences({ ...preferences, ...detail })}
             pageSizePreference={{ title: "Page size", options: PAGE_SIZES }}
             wrapLinesPreference={{ label: "Wrap lines", description: "Show the whole text of each cell" }}
             stripedRowsPreference={{ label: "Striped rows", description: "Shade every other row" }}
@@ -185,28 +198,40 @@ export function ResourceTable<T>(props: Props<T>) {
   );
 }
 
+function shown(text: string | number | undefined): string | number {
+  return text === undefined || text === "" ? "–" : text;
+}
+
 function compare(a: string | number, b: string | number): number {
   return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+}
+
+interface Preferences extends CollectionPreferencesProps.Preferences {
+  pageSize: number;
+  contentDisplay: readonly CollectionPreferencesProps.ContentDisplayItem[];
+  /** Pixels of the columns that were resized, by the columns' ids. */
+  widths: Record<string, number>;
 }
 
 /** Preferences of one list, kept in this browser. */
 function usePreferences<T>(title: string, columns: Column<T>[]) {
   const key = `undercast.table.${title}`;
-  const [preferences, setPreferences] = useState<CollectionPreferencesProps.Preferences>(() => {
+  const [preferences, setPreferences] = useState<Preferences>(() => {
     const standard = {
       pageSize: 20,
       wrapLines: false,
       stripedRows: false,
       contentDisplay: columns.map((column) => ({ id: column.id, visible: column.visible ?? true })),
+      widths: {},
     };
-    const stored = JSON.parse(localStorage.getItem(key) ?? "{}") as CollectionPreferencesProps.Preferences;
+    const stored = JSON.parse(localStorage.getItem(key) ?? "{}") as Partial<Preferences>;
     const known = new Set(columns.map((column) => column.id));
     const kept = stored.contentDisplay?.filter((one) => known.has(one.id));
     return { ...standard, ...stored, contentDisplay: kept?.length === columns.length ? kept : standard.contentDisplay };
   });
   return [
     preferences,
-    (chosen: CollectionPreferencesProps.Preferences) => {
+    (chosen: Preferences) => {
       localStorage.setItem(key, JSON.stringify(chosen));
       setPreferences(chosen);
     },

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useClient } from "../../aws/clients";
 import { EditModal } from "../../shared/EditModal";
 import { useFlash } from "../../shared/flash";
+import { list } from "../../shared/words";
 import type { ApiView } from "../api";
 
 interface Props {
@@ -24,35 +25,26 @@ export function AttachAuthorization({ view, route, onAttached, onClose }: Props)
   ];
   const [chosen, setChosen] = useState(route.AuthorizerId ?? route.AuthorizationType ?? "NONE");
   const [scopes, setScopes] = useState(route.AuthorizationScopes?.join(", ") ?? "");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
   const authorizer = view.authorizers.find((one) => one.AuthorizerId === chosen);
   const jwt = authorizer?.AuthorizerType === "JWT";
 
   async function attach() {
-    setBusy(true);
-    setError(undefined);
     const type: AuthorizationType = authorizer ? (jwt ? "JWT" : "CUSTOM") : (chosen as AuthorizationType);
-    try {
-      await client.send(
-        new UpdateRouteCommand({
-          ApiId: view.id,
-          RouteId: route.RouteId,
-          AuthorizationType: type,
-          AuthorizerId: authorizer?.AuthorizerId,
-          AuthorizationScopes: jwt ? scopes.split(",").map((one) => one.trim()).filter(Boolean) : undefined,
-        }),
-      );
-      flash.success(`Successfully changed the authorization of ${route.RouteKey}.`);
-      await onAttached();
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
+    await client.send(
+      new UpdateRouteCommand({
+        ApiId: view.id,
+        RouteId: route.RouteId,
+        AuthorizationType: type,
+        AuthorizerId: authorizer?.AuthorizerId,
+        AuthorizationScopes: jwt ? list(scopes) : undefined,
+      }),
+    );
+    flash.success(`Successfully changed the authorization of ${route.RouteKey}.`);
+    await onAttached();
   }
 
   return (
-    <EditModal title={`Authorization of ${route.RouteKey}`} action="Attach" busy={busy} error={error} onClose={onClose} onSave={() => void attach()}>
+    <EditModal title={`Authorization of ${route.RouteKey}`} action="Attach" onClose={onClose} onSave={attach}>
       <FormField label="Authorizer">
         <Select selectedOption={options.find((one) => one.value === chosen) ?? null} options={options} onChange={({ detail }) => setChosen(detail.selectedOption.value!)} />
       </FormField>

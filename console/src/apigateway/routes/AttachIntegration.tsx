@@ -7,7 +7,7 @@ import { useSession } from "../../aws/session";
 import { EditModal } from "../../shared/EditModal";
 import { useFlash } from "../../shared/flash";
 import { type ApiView, functionArn, targetText } from "../api";
-import { FunctionPicker } from "../FunctionPicker";
+import { FunctionPicker } from "../../lambda/FunctionPicker";
 import { allowInvoke, routeResource } from "../permission";
 
 interface Props {
@@ -27,38 +27,27 @@ export function AttachIntegration({ view, route, onAttached, onClose }: Props) {
   const [arn, setArn] = useState("");
   const [existing, setExisting] = useState<string>();
   const [grant, setGrant] = useState(true);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
   const options = view.integrations.map((one) => ({ value: one.IntegrationId!, label: targetText(one), description: one.IntegrationId }));
 
   async function attach() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const integration =
-        from === "new"
-          ? await client.send(new CreateIntegrationCommand({ ApiId: view.id, IntegrationType: "AWS_PROXY", IntegrationUri: arn, PayloadFormatVersion: "2.0" }))
-          : view.integrations.find((one) => one.IntegrationId === existing)!;
-      await client.send(new UpdateRouteCommand({ ApiId: view.id, RouteId: route.RouteId, Target: `integrations/${integration.IntegrationId}` }));
-      const target = functionArn(integration.IntegrationUri);
-      if (grant && target) await allowInvoke(lambda, session, target, view.id, routeResource(route.RouteKey!));
-      flash.success(`Successfully attached ${targetText(integration)} to ${route.RouteKey}.`);
-      await onAttached();
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
+    const integration =
+      from === "new"
+        ? await client.send(new CreateIntegrationCommand({ ApiId: view.id, IntegrationType: "AWS_PROXY", IntegrationUri: arn, PayloadFormatVersion: "2.0" }))
+        : view.integrations.find((one) => one.IntegrationId === existing)!;
+    await client.send(new UpdateRouteCommand({ ApiId: view.id, RouteId: route.RouteId, Target: `integrations/${integration.IntegrationId}` }));
+    const target = functionArn(integration.IntegrationUri);
+    if (grant && target) await allowInvoke(lambda, session, target, view.id, routeResource(route.RouteKey!));
+    flash.success(`Successfully attached ${targetText(integration)} to ${route.RouteKey}.`);
+    await onAttached();
   }
 
   return (
     <EditModal
       title={`Attach an integration to ${route.RouteKey}`}
       action="Attach"
-      busy={busy}
-      error={error}
       disabled={from === "new" ? !arn : !existing}
       onClose={onClose}
-      onSave={() => void attach()}
+      onSave={attach}
     >
       <FormField label="Integration">
         <RadioGroup

@@ -15,25 +15,16 @@ export function CreateRoute({ view, onCreated, onClose }: { view: ApiView; onCre
   const flash = useFlash();
   const [method, setMethod] = useState("ANY");
   const [path, setPath] = useState("/");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
   const key = path === "$default" ? path : `${method} ${path}`;
 
   async function create() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const route = await client.send(new CreateRouteCommand({ ApiId: view.id, RouteKey: key }));
-      flash.success(`Successfully created route ${key}. Attach an integration to it.`);
-      await onCreated(route.RouteId!);
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
+    const route = await client.send(new CreateRouteCommand({ ApiId: view.id, RouteKey: key }));
+    flash.success(`Successfully created route ${key}. Attach an integration to it.`);
+    await onCreated(route.RouteId!);
   }
 
   return (
-    <EditModal title="Create a route" action="Create" busy={busy} error={error} disabled={!path} onClose={onClose} onSave={() => void create()}>
+    <EditModal title="Create a route" action="Create" disabled={!path} onClose={onClose} onSave={create}>
       <FormField label="Method">
         <Select selectedOption={{ value: method, label: method }} options={OPTIONS} disabled={path === "$default"} onChange={({ detail }) => setMethod(detail.selectedOption.value!)} />
       </FormField>

@@ -1,8 +1,9 @@
 import { Alert, Box, Button, Checkbox, Container, FormField, Grid, Header, Input, Select, SpaceBetween, Textarea } from "@cloudscape-design/components";
 import { useState } from "react";
-import { awsError } from "../../aws/errors";
 import { useSession } from "../../aws/session";
+import { Failure } from "../../shared/Failure";
 import { Pairs } from "../../shared/Pairs";
+import { useAction } from "../../shared/useAction";
 import type { PartProps } from "../api";
 import { METHODS } from "../methods";
 import { Response } from "./Response";
@@ -15,34 +16,24 @@ export function Tester({ view }: PartProps) {
   const { session } = useSession();
   const stages = view.stages.map((one) => ({ value: one.StageName!, label: one.StageName! }));
   const [draft, setDraft] = useState<Draft>(() => firstDraft(view.routes[0]?.RouteKey, stages[0]?.value));
-  const [busy, setBusy] = useState(false);
+  const { run, busy, error } = useAction();
   const [answer, setAnswer] = useState<Answer>();
-  const [error, setError] = useState<unknown>();
   const change = (changed: Partial<Draft>) => setDraft({ ...draft, ...changed });
   const withBody = !["GET", "HEAD"].includes(draft.method);
 
   async function call() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      setAnswer(await send(view.id, draft, session));
-    } catch (thrown) {
-      setAnswer(undefined);
-      setError(thrown);
-    } finally {
-      setBusy(false);
-    }
+    setAnswer(undefined);
+    setAnswer(await send(view.id, draft, session));
   }
 
   if (!stages.length) return <Alert type="info">This API has no stage yet: create one on the Stages tab, then it can be called.</Alert>;
 
-  const failure = error === undefined ? undefined : awsError(error);
   return (
     <SpaceBetween size="l">
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void call();
+          void run(call);
         }}
       >
         <Container header={<Header variant="h2" actions={<Button variant="primary" loading={busy}>Send</Button>}>Request</Header>}>
@@ -80,11 +71,7 @@ export function Tester({ view }: PartProps) {
           </SpaceBetween>
         </Container>
       </form>
-      {failure && (
-        <Alert type="error" header={failure.code}>
-          {failure.message}
-        </Alert>
-      )}
+      <Failure error={error} />
       {answer && <Response answer={answer} />}
     </SpaceBetween>
   );

@@ -119,10 +119,8 @@ function CreateImage({ id, onClose, onChanged }: { id: string; onClose(): void; 
       disabled={!name}
       onClose={onClose}
       onSave={async () => {
-        const done = await flash.attempt({ doing: `create an image of ${id}`, done: `Currently creating the AMI ${name} from instance ${id}.` }, () =>
-          ec2.send(new CreateImageCommand({ InstanceId: id, Name: name, Description: description || undefined, NoReboot: !reboot })),
-        );
-        if (done) onClose();
+        const made = await ec2.send(new CreateImageCommand({ InstanceId: id, Name: name, Description: description || undefined, NoReboot: !reboot }));
+        flash.success(`Currently creating AMI ${made.ImageId} from instance ${id}. Check that the AMI status is 'Available' before deleting the instance.`);
         await onChanged();
       }}
     >
@@ -150,10 +148,8 @@ function ChangeType({ instance, onClose, onChanged }: { instance: Instance; onCl
       disabled={!type}
       onClose={onClose}
       onSave={async () => {
-        const done = await flash.attempt({ doing: "change the instance type", done: `${instance.InstanceId} is a ${type} now.` }, () =>
-          ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: instance.InstanceId, InstanceType: { Value: type } })),
-        );
-        if (done) onClose();
+        await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: instance.InstanceId, InstanceType: { Value: type } }));
+        flash.success(`Successfully changed the type of ${instance.InstanceId} to ${type}.`);
         await onChanged();
       }}
     >
@@ -174,10 +170,8 @@ function Protection({ id, onClose }: { id: string; onClose(): void }) {
       action="Change termination protection"
       onClose={onClose}
       onSave={async () => {
-        const done = await flash.attempt({ doing: "change the protection", done: `Termination protection of ${id} is ${on ? "on" : "off"}.` }, () =>
-          ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, DisableApiTermination: { Value: on } })),
-        );
-        if (done) onClose();
+        await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, DisableApiTermination: { Value: on } }));
+        flash.success(`Successfully turned termination protection of ${id} ${on ? "on" : "off"}.`);
       }}
     >
       <SpaceBetween size="s">

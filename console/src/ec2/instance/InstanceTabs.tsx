@@ -6,7 +6,7 @@ import { TimeRange } from "../../shared/TimeRange";
 import { useAddressTab } from "../../shared/useAddressTab";
 import { InstanceState, nameOf, State } from "../parts";
 import { RulesEditor } from "../security/RulesEditor";
-import { TagsPanel } from "../TagsPanel";
+import { ResourceTags } from "../ResourceTags";
 import { checks, type InstanceRow } from "../useInstances";
 
 interface Props {
@@ -28,7 +28,7 @@ export function InstanceTabs({ instance, onChanged }: Props) {
         { id: "security", label: "Security", content: <SecurityTab instance={instance} /> },
         { id: "networking", label: "Networking", content: <NetworkingTab instance={instance} /> },
         { id: "storage", label: "Storage", content: <StorageTab instance={instance} /> },
-        { id: "tags", label: "Tags", content: <TagsPanel id={instance.InstanceId!} tags={instance.Tags ?? []} onChanged={onChanged} /> },
+        { id: "tags", label: "Tags", content: <ResourceTags id={instance.InstanceId!} tags={instance.Tags ?? []} onChanged={onChanged} /> },
       ]}
     />
   );

@@ -14,10 +14,11 @@ import { Alert, Box, Button, ColumnLayout, Container, CopyToClipboard, Expandabl
 import { useEffect, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router-dom";
 import { useClient } from "../../aws/clients";
-import { awsError } from "../../aws/errors";
 import { allPages, useLive } from "../../aws/useLive";
 import { Details } from "../../shared/details";
+import { Failure } from "../../shared/Failure";
 import { useFlash } from "../../shared/flash";
+import { useAction } from "../../shared/useAction";
 import { permissionOf } from "../security/rules";
 import { AdvancedSection } from "./AdvancedSection";
 import { ImageSection } from "./ImageSection";
@@ -35,8 +36,7 @@ export default function LaunchInstance() {
   const navigate = useNavigate();
   const [address] = useSearchParams();
   const [plan, setPlan] = useState<Plan>(() => ({ ...newPlan(), imageId: address.get("image") ?? undefined, spot: address.get("spot") === "yes" }));
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { run, busy, error } = useAction();
   const images = useLive(async () => (await ec2.send(new DescribeImagesCommand({}))).Images ?? [], [ec2], 60_000);
   const types = useLive(() => allPages(paginateDescribeInstanceTypes({ client: ec2 }, {}), (page) => page.InstanceTypes), [ec2], 600_000);
   const keys = useLive(async () => (await ec2.send(new DescribeKeyPairsCommand({}))).KeyPairs ?? [], [ec2], 15_000);
@@ -56,35 +56,27 @@ export default function LaunchInstance() {
   }, [image?.RootDeviceName]);
 
   async function launch() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      let groupIds = plan.groupIds;
-      if (plan.groups === "new") {
-        const VpcId = subnets.data?.find((one) => one.SubnetId === plan.subnetId)?.VpcId;
-        const made = await ec2.send(new CreateSecurityGroupCommand({ GroupName: plan.groupName, Description: "made by the launch page", VpcId }));
-        groupIds = [made.GroupId!];
-        try {
-          if (plan.rules.length) await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: made.GroupId, IpPermissions: plan.rules.map(permissionOf) }));
-        } catch (refused) {
-          // Without its rules the group is not the one that was asked for.
-          await ec2.send(new DeleteSecurityGroupCommand({ GroupId: made.GroupId }));
-          throw refused;
-        }
-        // Once it is there it is taken, also when the launch below fails and is tried again.
-        change({ groups: "existing", groupIds });
+    let groupIds = plan.groupIds;
+    if (plan.groups === "new") {
+      const VpcId = subnets.data?.find((one) => one.SubnetId === plan.subnetId)?.VpcId;
+      const made = await ec2.send(new CreateSecurityGroupCommand({ GroupName: plan.groupName, Description: "made by the launch page", VpcId }));
+      groupIds = [made.GroupId!];
+      try {
+        if (plan.rules.length) await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: made.GroupId, IpPermissions: plan.rules.map(permissionOf) }));
+      } catch (refused) {
+        // Without its rules the group is not the one that was asked for.
+        await ec2.send(new DeleteSecurityGroupCommand({ GroupId: made.GroupId }));
+        throw refused;
       }
-      const launched = await ec2.send(new RunInstancesCommand(runInstances(plan, groupIds)));
-      const ids = launched.Instances?.map((one) => one.InstanceId!) ?? [];
-      flash.success(`Successfully initiated launch of instance (${ids.join(", ")})`);
-      navigate(ids.length === 1 ? `/ec2/instances/${ids[0]}` : "/ec2/instances");
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
+      // Once it is there it is taken, also when the launch below fails and is tried again.
+      change({ groups: "existing", groupIds });
     }
+    const launched = await ec2.send(new RunInstancesCommand(runInstances(plan, groupIds)));
+    const ids = launched.Instances?.map((one) => one.InstanceId!) ?? [];
+    flash.success(`Successfully initiated launch of instance (${ids.join(", ")})`);
+    navigate(ids.length === 1 ? `/ec2/instances/${ids[0]}` : "/ec2/instances");
   }
 
-  const failure = error === undefined ? undefined : awsError(error);
   const section = { plan, change };
   return (
     <Form header={<Header variant="h1" description="Create virtual machines that run on this cloud.">Launch an instance</Header>}>
@@ -112,13 +104,9 @@ export default function LaunchInstance() {
                 ]}
               />
               {!plan.keyName && <Alert type="warning">Without a key pair nobody can log in with SSH.</Alert>}
-              {failure && (
-                <Alert type="error" header={failure.code}>
-                  {failure.message}
-                </Alert>
-              )}
+              <Failure error={error} />
               <ColumnLayout columns={1}>
-                <Button variant="primary" fullWidth loading={busy} disabled={!plan.imageId || (plan.groups === "existing" && !plan.groupIds.length)} onClick={() => void launch()}>
+                <Button variant="primary" fullWidth loading={busy} disabled={!plan.imageId || (plan.groups === "existing" && !plan.groupIds.length)} onClick={() => void run(launch)}>
                   Launch instance
                 </Button>
                 <Button variant="link" fullWidth onClick={() => navigate("/ec2/instances")}>

@@ -2,17 +2,18 @@ import {
   AuthorizeSecurityGroupEgressCommand,
   AuthorizeSecurityGroupIngressCommand,
   EC2Client,
+  ModifySecurityGroupRulesCommand,
   paginateDescribeSecurityGroupRules,
   RevokeSecurityGroupEgressCommand,
   RevokeSecurityGroupIngressCommand,
-  type SecurityGroupRule,
 } from "@aws-sdk/client-ec2";
-import { AttributeEditor, Box, Button, Header, Input, Modal, Select, SpaceBetween, Table } from "@cloudscape-design/components";
+import { AttributeEditor, Box, Button, Header, Input, Select, Table } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../../aws/clients";
 import { allPages, useLive } from "../../aws/useLive";
+import { EditModal } from "../../shared/EditModal";
 import { useFlash } from "../../shared/flash";
-import { type Draft, emptyDraft, KINDS, permissionOf, portText, protocolText, sourceText } from "./rules";
+import { type Draft, draftOf, emptyDraft, KINDS, kindText, permissionOf, portText, protocolText, requestOf, sourceText } from "./rules";
 import { useMyAddress } from "./useMyAddress";
 
 interface Props {
@@ -26,7 +27,6 @@ export function RulesEditor({ groupId, egress, title }: Props) {
   const ec2 = useClient(EC2Client);
   const flash = useFlash();
   const [drafts, setDrafts] = useState<Draft[]>();
-  const [chosen, setChosen] = useState<SecurityGroupRule[]>([]);
   const live = useLive(
     async () => {
       const rules = await allPages(
@@ -38,24 +38,23 @@ export function RulesEditor({ groupId, egress, title }: Props) {
     [ec2, groupId, egress],
   );
 
-  async function add() {
-    const command = { GroupId: groupId, IpPermissions: drafts!.map(permissionOf) };
-    const done = await flash.attempt({ doing: "add the rules", done: `${egress ? "Outbound" : "Inbound"} security group rules successfully modified on security group (${groupId})` }, async (): Promise<unknown> =>
-      egress ? ec2.send(new AuthorizeSecurityGroupEgressCommand(command)) : ec2.send(new AuthorizeSecurityGroupIngressCommand(command)),
-    );
-    if (done) setDrafts(undefined);
-    await live.refresh();
+  async function save() {
+    const rules = live.data ?? [];
+    const fresh = drafts!.filter((draft) => !draft.id).map(permissionOf);
+    const changed = drafts!.filter((draft) => draft.id && JSON.stringify(draft) !== JSON.stringify(draftOf(rules.find((rule) => rule.SecurityGroupRuleId === draft.id)!)));
+    const gone = rules.filter((rule) => draftOf(rule) && !drafts!.some((draft) => draft.id === rule.SecurityGroupRuleId)).map((rule) => rule.SecurityGroupRuleId!);
+    try {
+      if (changed.length)
+        await ec2.send(new ModifySecurityGroupRulesCommand({ GroupId: groupId, SecurityGroupRules: changed.map((draft) => ({ SecurityGroupRuleId: draft.id, SecurityGroupRule: requestOf(draft) })) }));
+      if (fresh.length) await (egress ? ec2.send(new AuthorizeSecurityGroupEgressCommand({ GroupId: groupId, IpPermissions: fresh })) : ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: groupId, IpPermissions: fresh })));
+      if (gone.length) await (egress ? ec2.send(new RevokeSecurityGroupEgressCommand({ GroupId: groupId, SecurityGroupRuleIds: gone })) : ec2.send(new RevokeSecurityGroupIngressCommand({ GroupId: groupId, SecurityGroupRuleIds: gone })));
+    } finally {
+      await live.refresh();
+    }
+    flash.success(`${egress ? "Outbound" : "Inbound"} security group rules successfully modified on security group (${groupId})`);
   }
 
-  async function remove() {
-    const command = { GroupId: groupId, SecurityGroupRuleIds: chosen.map((rule) => rule.SecurityGroupRuleId!) };
-    await flash.attempt({ doing: "delete the rules", done: `Deleted ${chosen.length} rule(s) of ${groupId}.` }, async (): Promise<unknown> =>
-      egress ? ec2.send(new RevokeSecurityGroupEgressCommand(command)) : ec2.send(new RevokeSecurityGroupIngressCommand(command)),
-    );
-    setChosen([]);
-    await live.refresh();
-  }
-
+  const edit = `Edit ${egress ? "outbound" : "inbound"} rules`;
   return (
     <>
       <Table
@@ -63,26 +62,15 @@ export function RulesEditor({ groupId, egress, title }: Props) {
         loading={live.loading}
         loadingText="Loading rules"
         trackBy="SecurityGroupRuleId"
-        selectionType="multi"
-        selectedItems={chosen}
-        onSelectionChange={({ detail }) => setChosen(detail.selectedItems)}
-        ariaLabels={{
-          tableLabel: title,
-          selectionGroupLabel: title,
-          allItemsSelectionLabel: () => "Select all rules",
-          itemSelectionLabel: (_, rule) => `Select ${rule.SecurityGroupRuleId}`,
-        }}
+        ariaLabels={{ tableLabel: title }}
         header={
           <Header
             variant="h2"
             counter={live.data && `(${live.data.length})`}
             actions={
-              <SpaceBetween direction="horizontal" size="xs">
-                <Button disabled={!chosen.length} onClick={() => void remove()}>
-                  Delete rules
-                </Button>
-                <Button onClick={() => setDrafts([emptyDraft()])}>Add rules</Button>
-              </SpaceBetween>
+              <Button disabled={!live.data} onClick={() => setDrafts(live.data!.map(draftOf).filter((draft) => draft !== undefined))}>
+                {edit}
+              </Button>
             }
           >
             {title}
@@ -90,6 +78,7 @@ export function RulesEditor({ groupId, egress, title }: Props) {
         }
         columnDefinitions={[
           { id: "id", header: "Security group rule ID", cell: (rule) => rule.SecurityGroupRuleId },
+          { id: "type", header: "Type", cell: kindText },
           { id: "protocol", header: "Protocol", cell: protocolText },
           { id: "ports", header: "Port range", cell: portText },
           { id: "source", header: egress ? "Destination" : "Source", cell: sourceText },
@@ -97,53 +86,24 @@ export function RulesEditor({ groupId, egress, title }: Props) {
         ]}
         empty={<Box color="text-body-secondary">{egress ? "No rules: nothing goes out." : "No rules: nothing comes in."}</Box>}
       />
-      {drafts && <AddRules title={`Add ${egress ? "outbound" : "inbound"} rules`} drafts={drafts} onChange={setDrafts} onSave={() => void add()} onClose={() => setDrafts(undefined)} />}
+      {drafts && (
+        <EditModal title={edit} action="Save rules" size="max" disabled={drafts.some((draft) => !draft.source)} onSave={save} onClose={() => setDrafts(undefined)}>
+          <DraftRules drafts={drafts} egress={egress} onChange={setDrafts} />
+        </EditModal>
+      )}
     </>
   );
 }
 
-interface AddRulesProps {
-  title: string;
-  drafts: Draft[];
-  onChange(drafts: Draft[]): void;
-  onSave(): void;
-  onClose(): void;
-}
-
-function AddRules({ title, drafts, onChange, onSave, onClose }: AddRulesProps) {
-  return (
-    <Modal
-      visible
-      size="large"
-      header={title}
-      closeAriaLabel="Close"
-      onDismiss={onClose}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button variant="primary" disabled={!drafts.length || drafts.some((draft) => !draft.source)} onClick={onSave}>
-              Save rules
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
-    >
-      <DraftRules drafts={drafts} onChange={onChange} />
-    </Modal>
-  );
-}
-
-/** Edits rules that are not there yet; the launch wizard uses it too. */
-export function DraftRules({ drafts, onChange }: { drafts: Draft[]; onChange(drafts: Draft[]): void }) {
+/** Edits rules; the launch wizard uses it too. */
+export function DraftRules({ drafts, egress = false, onChange }: { drafts: Draft[]; egress?: boolean; onChange(drafts: Draft[]): void }) {
   const myAddress = useMyAddress();
   function change(index: number, changes: Partial<Draft>) {
     onChange(drafts.map((draft, at) => (at === index ? { ...draft, ...changes } : draft)));
   }
   const sources = [
     { value: "anywhere", label: "Anywhere-IPv4", description: "0.0.0.0/0" },
+    { value: "anywhere-v6", label: "Anywhere-IPv6", description: "::/0" },
     { value: "mine", label: "My IP", description: myAddress ? `${myAddress}/32` : "unknown", disabled: !myAddress },
     { value: "custom", label: "Custom", description: "CIDR, group or prefix list" },
   ];
@@ -181,7 +141,7 @@ export function DraftRules({ drafts, onChange }: { drafts: Draft[]; onChange(dra
           ),
         },
         {
-          label: "Source type",
+          label: egress ? "Destination type" : "Source type",
           control: (draft, index) => (
             <Select
               ariaLabel={`Source type of rule ${index + 1}`}
@@ -189,14 +149,14 @@ export function DraftRules({ drafts, onChange }: { drafts: Draft[]; onChange(dra
               options={sources}
               onChange={({ detail }) => {
                 const sourceKind = detail.selectedOption.value!;
-                const source = sourceKind === "anywhere" ? "0.0.0.0/0" : sourceKind === "mine" ? `${myAddress}/32` : "";
+                const source = { anywhere: "0.0.0.0/0", "anywhere-v6": "::/0", mine: `${myAddress}/32` }[sourceKind] ?? "";
                 change(index, { sourceKind, source });
               }}
             />
           ),
         },
         {
-          label: "Source",
+          label: egress ? "Destination" : "Source",
           control: (draft, index) => (
             <Input
               ariaLabel={`Source of rule ${index + 1}`}

@@ -4,7 +4,7 @@ import { useParams } from "react-router-dom";
 import { useClient } from "../../aws/clients";
 import { useLive } from "../../aws/useLive";
 import { Copyable, Details, Loaded } from "../../shared/details";
-import { TagsPanel } from "../TagsPanel";
+import { ResourceTags } from "../ResourceTags";
 import { RulesEditor } from "./RulesEditor";
 
 /** One security group with its rules. */
@@ -32,7 +32,7 @@ export function SecurityGroupPage() {
           </Container>
           <RulesEditor groupId={id} egress={false} title="Inbound rules" />
           <RulesEditor groupId={id} egress title="Outbound rules" />
-          <TagsPanel id={id} tags={group.Tags ?? []} onChanged={live.refresh} />
+          <ResourceTags id={id} tags={group.Tags ?? []} onChanged={live.refresh} />
         </SpaceBetween>
       )}
     </Loaded>

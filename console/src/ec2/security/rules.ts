@@ -1,7 +1,9 @@
-import type { IpPermission, SecurityGroupRule } from "@aws-sdk/client-ec2";
+import type { IpPermission, SecurityGroupRule, SecurityGroupRuleRequest } from "@aws-sdk/client-ec2";
 
 /** A rule as it is typed. */
 export interface Draft {
+  /** Of a rule that is there already. */
+  id?: string;
   kind: string;
   ports: string;
   sourceKind: string;
@@ -37,7 +39,7 @@ export function emptyDraft(kind = "ssh"): Draft {
 /** What the API takes for a typed rule. */
 export function permissionOf(draft: Draft): IpPermission {
   const kind = KINDS.find((one) => one.value === draft.kind)!;
-  const [from, to] = (kind.ports ?? draft.ports).split(/(?<=\d)-/).map(Number);
+  const [from, to] = (kind.ports ?? draft.ports).split(/(?<=\d)\s*-\s*/).map(Number);
   const ports = kind.protocol === "-1" ? {} : { FromPort: from, ToPort: to ?? from };
   const Description = draft.description || undefined;
   const source = draft.source.trim();
@@ -49,6 +51,39 @@ export function permissionOf(draft: Draft): IpPermission {
         ? { Ipv6Ranges: [{ CidrIpv6: source, Description }] }
         : { IpRanges: [{ CidrIp: source, Description }] };
   return { IpProtocol: kind.protocol, ...ports, ...target };
+}
+
+/** The same for a rule that is there and changes. */
+export function requestOf(draft: Draft): SecurityGroupRuleRequest {
+  const { IpProtocol, FromPort, ToPort, UserIdGroupPairs, PrefixListIds, Ipv6Ranges, IpRanges } = permissionOf(draft);
+  return {
+    IpProtocol,
+    FromPort,
+    ToPort,
+    ReferencedGroupId: UserIdGroupPairs?.[0].GroupId,
+    PrefixListId: PrefixListIds?.[0].PrefixListId,
+    CidrIpv6: Ipv6Ranges?.[0].CidrIpv6,
+    CidrIpv4: IpRanges?.[0].CidrIp,
+    Description: draft.description || undefined,
+  };
+}
+
+/** A rule that is there, to be edited; undefined for one of a protocol that cannot be typed here. */
+export function draftOf(rule: SecurityGroupRule): Draft | undefined {
+  const ports = rule.FromPort === rule.ToPort ? String(rule.FromPort) : `${rule.FromPort}-${rule.ToPort}`;
+  const fits = KINDS.filter((kind) => kind.protocol === rule.IpProtocol);
+  const kind = fits.find((one) => rule.IpProtocol === "-1" || one.ports === ports) ?? fits.find((one) => one.ports === undefined);
+  if (!kind) return undefined;
+  const source = sourceText(rule);
+  return { id: rule.SecurityGroupRuleId, kind: kind.value, ports: kind.ports === undefined ? ports : "", sourceKind: ANYWHERE[source] ?? "custom", source, description: rule.Description ?? "" };
+}
+
+const ANYWHERE: Record<string, string> = { "0.0.0.0/0": "anywhere", "::/0": "anywhere-v6" };
+
+/** The type of a rule, by its usual name. */
+export function kindText(rule: SecurityGroupRule): string {
+  const draft = draftOf(rule);
+  return KINDS.find((kind) => kind.value === draft?.kind)?.label ?? "Custom protocol";
 }
 
 export function protocolText(rule: SecurityGroupRule): string {

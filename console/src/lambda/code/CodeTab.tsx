@@ -11,17 +11,18 @@ import {
   SpaceBetween,
   FormField,
   Select,
-  Modal,
 } from "@cloudscape-design/components";
 import { useEffect, useState } from "react";
 import { useClient } from "../../aws/clients";
 import { useLive } from "../../aws/useLive";
 import { Copyable, Details, Loaded, bytes, when } from "../../shared/details";
+import { EditModal } from "../../shared/EditModal";
 import { useFlash } from "../../shared/flash";
 import type { FunctionView } from "../function";
 import { runtimeLabel, RUNTIMES } from "../runtimes";
 import { download, type Files, pack, textOf, toBytes } from "./archive";
 import { Editor } from "./Editor";
+import { LayersPanel } from "./LayersPanel";
 
 interface Props {
   view: FunctionView;
@@ -30,7 +31,7 @@ interface Props {
 }
 
 /** The function's source: a file tree, an editor, Deploy. */
-export function CodeTab({ view, onChanged, onTest }: Props) {
+export function CodeTab({ view, part, onChanged, onTest }: Props & { part: string | undefined }) {
   const sha = view.configuration.CodeSha256;
   // Fetched once for each package: what is being edited is not overwritten by a refresh.
   const live = useLive(async () => (view.codeUrl ? download(view.codeUrl) : {}), [sha], 3_600_000);
@@ -47,6 +48,7 @@ export function CodeTab({ view, onChanged, onTest }: Props) {
         />
       </Container>
       <RuntimeSettings view={view} onChanged={onChanged} />
+      <LayersPanel view={view} shown={part === "layers"} onChanged={onChanged} />
     </SpaceBetween>
   );
 }
@@ -182,10 +184,8 @@ function RuntimeSettings({ view, onChanged }: { view: FunctionView; onChanged():
   const [handler, setHandler] = useState(view.configuration.Handler ?? "");
 
   async function save() {
-    const done = await flash.attempt({ doing: "change the runtime settings", done: `Successfully updated the function ${view.name}.` }, () =>
-      lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName: view.name, Runtime: runtime as never, Handler: handler })),
-    );
-    if (done) setEditing(false);
+    await lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName: view.name, Runtime: runtime as never, Handler: handler }));
+    flash.success(`Successfully updated the function ${view.name}.`);
     await onChanged();
   }
 
@@ -205,37 +205,18 @@ function RuntimeSettings({ view, onChanged }: { view: FunctionView; onChanged():
         ]}
       />
       {editing && (
-        <Modal
-          visible
-          header="Edit runtime settings"
-          closeAriaLabel="Close"
-          onDismiss={() => setEditing(false)}
-          footer={
-            <Box float="right">
-              <SpaceBetween direction="horizontal" size="xs">
-                <Button variant="link" onClick={() => setEditing(false)}>
-                  Cancel
-                </Button>
-                <Button variant="primary" onClick={() => void save()}>
-                  Save
-                </Button>
-              </SpaceBetween>
-            </Box>
-          }
-        >
-          <SpaceBetween size="m">
-            <FormField label="Runtime">
-              <Select
-                selectedOption={{ value: runtime, label: runtimeLabel(runtime) }}
-                options={RUNTIMES.map(({ value, label }) => ({ value, label }))}
-                onChange={({ detail }) => setRuntime(detail.selectedOption.value!)}
-              />
-            </FormField>
-            <FormField label="Handler">
-              <Input value={handler} onChange={({ detail }) => setHandler(detail.value)} />
-            </FormField>
-          </SpaceBetween>
-        </Modal>
+        <EditModal title="Edit runtime settings" onSave={save} onClose={() => setEditing(false)}>
+          <FormField label="Runtime">
+            <Select
+              selectedOption={{ value: runtime, label: runtimeLabel(runtime) }}
+              options={RUNTIMES.map(({ value, label }) => ({ value, label }))}
+              onChange={({ detail }) => setRuntime(detail.selectedOption.value!)}
+            />
+          </FormField>
+          <FormField label="Handler">
+            <Input value={handler} onChange={({ detail }) => setHandler(detail.value)} />
+          </FormField>
+        </EditModal>
       )}
     </Container>
   );

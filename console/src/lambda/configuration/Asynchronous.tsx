@@ -1,12 +1,13 @@
-import { DeleteFunctionEventInvokeConfigCommand, GetFunctionEventInvokeConfigCommand, LambdaClient, PutFunctionEventInvokeConfigCommand } from "@aws-sdk/client-lambda";
+import { DeleteFunctionEventInvokeConfigCommand, LambdaClient, PutFunctionEventInvokeConfigCommand } from "@aws-sdk/client-lambda";
 import { Button, Container, FormField, Header, Input, Select, SpaceBetween } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../../aws/clients";
-import { useLive } from "../../aws/useLive";
 import { Details, Loaded } from "../../shared/details";
-import { useFlash } from "../../shared/flash";
-import type { PartProps } from "./Configuration";
 import { EditModal } from "../../shared/EditModal";
+import { useFlash } from "../../shared/flash";
+import { FunctionPicker } from "../FunctionPicker";
+import { useEventInvokeConfig } from "../useEventInvokeConfig";
+import type { PartProps } from "./Configuration";
 
 const RETRIES = ["0", "1", "2"].map((value) => ({ value, label: value }));
 
@@ -20,15 +21,7 @@ export function Asynchronous({ view }: PartProps) {
   const [retries, setRetries] = useState("2");
   const [success, setSuccess] = useState("");
   const [failure, setFailure] = useState("");
-  const live = useLive(
-    async () =>
-      lambda.send(new GetFunctionEventInvokeConfigCommand(named)).catch((error: Error) => {
-        if (error.name === "ResourceNotFoundException") return null;
-        throw error;
-      }),
-    [lambda, view.name, view.qualifier],
-    15_000,
-  );
+  const live = useEventInvokeConfig(view);
 
   function edit() {
     setAge(String(live.data?.MaximumEventAgeInSeconds ?? 21600));
@@ -39,20 +32,18 @@ export function Asynchronous({ view }: PartProps) {
   }
 
   async function save() {
-    const done = await flash.attempt({ doing: "change the asynchronous configuration", done: "The configuration was changed." }, () =>
-      lambda.send(
-        new PutFunctionEventInvokeConfigCommand({
-          ...named,
-          MaximumEventAgeInSeconds: Number(age),
-          MaximumRetryAttempts: Number(retries),
-          DestinationConfig: {
-            ...(success && { OnSuccess: { Destination: success } }),
-            ...(failure && { OnFailure: { Destination: failure } }),
-          },
-        }),
-      ),
+    await lambda.send(
+      new PutFunctionEventInvokeConfigCommand({
+        ...named,
+        MaximumEventAgeInSeconds: Number(age),
+        MaximumRetryAttempts: Number(retries),
+        DestinationConfig: {
+          ...(success && { OnSuccess: { Destination: success } }),
+          ...(failure && { OnFailure: { Destination: failure } }),
+        },
+      }),
     );
-    if (done) setEditing(false);
+    flash.success("The configuration was changed.");
     await live.refresh();
   }
 
@@ -95,19 +86,15 @@ export function Asynchronous({ view }: PartProps) {
         )}
       </Loaded>
       {editing && (
-        <EditModal title="Edit asynchronous configuration" onClose={() => setEditing(false)} onSave={() => void save()}>
+        <EditModal title="Edit asynchronous configuration" onClose={() => setEditing(false)} onSave={save}>
           <FormField label="Maximum age of event (seconds)" constraintText="60 to 21600.">
             <Input type="number" value={age} onChange={({ detail }) => setAge(detail.value)} />
           </FormField>
           <FormField label="Retry attempts">
             <Select selectedOption={{ value: retries, label: retries }} options={RETRIES} onChange={({ detail }) => setRetries(detail.selectedOption.value!)} />
           </FormField>
-          <FormField label="Destination on success" description="The ARN of another function.">
-            <Input value={success} onChange={({ detail }) => setSuccess(detail.value)} />
-          </FormField>
-          <FormField label="Destination on failure" description="The ARN of another function.">
-            <Input value={failure} onChange={({ detail }) => setFailure(detail.value)} />
-          </FormField>
+          <FunctionPicker label="Destination on success" description="The function that gets the record of an invocation that went well." value={success} onChange={setSuccess} />
+          <FunctionPicker label="Destination on failure" description="The function that gets the record of an invocation that failed for good." value={failure} onChange={setFailure} />
         </EditModal>
       )}
     </Container>

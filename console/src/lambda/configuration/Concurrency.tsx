@@ -32,20 +32,16 @@ export function Concurrency({ view, onChanged }: PartProps) {
   );
 
   async function saveReserved() {
-    const done = await flash.attempt({ doing: "change the reserved concurrency", done: "The concurrency was changed." }, () =>
-      kind === "reserved"
-        ? lambda.send(new PutFunctionConcurrencyCommand({ FunctionName: view.name, ReservedConcurrentExecutions: Number(count) }))
-        : lambda.send(new DeleteFunctionConcurrencyCommand({ FunctionName: view.name })),
-    );
-    if (done) setEditing(undefined);
+    await (kind === "reserved"
+      ? lambda.send(new PutFunctionConcurrencyCommand({ FunctionName: view.name, ReservedConcurrentExecutions: Number(count) }))
+      : lambda.send(new DeleteFunctionConcurrencyCommand({ FunctionName: view.name })));
+    flash.success("The concurrency was changed.");
     await onChanged();
   }
 
   async function saveProvisioned() {
-    const done = await flash.attempt({ doing: "configure provisioned concurrency", done: "Environments are being prepared." }, () =>
-      lambda.send(new PutProvisionedConcurrencyConfigCommand({ FunctionName: view.name, Qualifier: qualifier, ProvisionedConcurrentExecutions: Number(count) })),
-    );
-    if (done) setEditing(undefined);
+    await lambda.send(new PutProvisionedConcurrencyConfigCommand({ FunctionName: view.name, Qualifier: qualifier, ProvisionedConcurrentExecutions: Number(count) }));
+    flash.success("Environments are being prepared.");
     await provisioned.refresh();
   }
 
@@ -129,7 +125,7 @@ export function Concurrency({ view, onChanged }: PartProps) {
         empty={<Box color="text-body-secondary">No configurations. Environments are made when they are needed.</Box>}
       />
       {editing === "reserved" && (
-        <EditModal title="Edit concurrency" onClose={() => setEditing(undefined)} onSave={() => void saveReserved()}>
+        <EditModal title="Edit concurrency" onClose={() => setEditing(undefined)} onSave={saveReserved}>
           <RadioGroup
             value={kind}
             onChange={({ detail }) => setKind(detail.value)}
@@ -146,7 +142,7 @@ export function Concurrency({ view, onChanged }: PartProps) {
         </EditModal>
       )}
       {editing === "provisioned" && (
-        <EditModal title="Configure provisioned concurrency" disabled={!qualifier} onClose={() => setEditing(undefined)} onSave={() => void saveProvisioned()}>
+        <EditModal title="Configure provisioned concurrency" disabled={!qualifier} onClose={() => setEditing(undefined)} onSave={saveProvisioned}>
           <FormField label="Version or alias">
             <Input value={qualifier} onChange={({ detail }) => setQualifier(detail.value)} placeholder="1" />
           </FormField>

@@ -9,13 +9,9 @@ import { useConfigurationUpdate } from "./useConfigurationUpdate";
 /** Environment variables. */
 export function Environment(props: PartProps) {
   const variables = Object.entries(props.view.configuration.Environment?.Variables ?? {});
-  const { update, busy } = useConfigurationUpdate(props);
+  const update = useConfigurationUpdate(props);
   const [edited, setEdited] = useState<Pair[]>();
-
-  async function save() {
-    const done = await update({ Environment: { Variables: Object.fromEntries(edited!.filter(([key]) => key)) } });
-    if (done) setEdited(undefined);
-  }
+  const save = () => update({ Environment: { Variables: Object.fromEntries(edited!.filter(([key]) => key)) } });
 
   return (
     <Container
@@ -27,7 +23,7 @@ export function Environment(props: PartProps) {
     >
       {variables.length ? <Details items={variables} /> : <Box color="text-body-secondary">No environment variables</Box>}
       {edited && (
-        <EditModal title="Edit environment variables" busy={busy} onSave={() => void save()} onClose={() => setEdited(undefined)}>
+        <EditModal title="Edit environment variables" size="large" onSave={save} onClose={() => setEdited(undefined)}>
           <Pairs noun="environment variable" pairs={edited} onChange={setEdited} />
         </EditModal>
       )}

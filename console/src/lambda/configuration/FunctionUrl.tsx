@@ -1,18 +1,14 @@
-import {
-  AddPermissionCommand,
-  CreateFunctionUrlConfigCommand,
-  DeleteFunctionUrlConfigCommand,
-  GetFunctionUrlConfigCommand,
-  LambdaClient,
-} from "@aws-sdk/client-lambda";
-import { Box, Button, Container, FormField, Header, Link, RadioGroup, Select, SpaceBetween } from "@cloudscape-design/components";
+import { DeleteFunctionUrlConfigCommand, GetFunctionUrlConfigCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { Box, Button, Container, FormField, Header, Link, RadioGroup, Select } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../../aws/clients";
 import { useLive } from "../../aws/useLive";
 import { Details, Loaded, when } from "../../shared/details";
 import { useFlash } from "../../shared/flash";
-import type { PartProps } from "./Configuration";
 import { EditModal } from "../../shared/EditModal";
+import { RemoveButton } from "../../shared/RemoveButton";
+import { createUrl } from "../url";
+import type { PartProps } from "./Configuration";
 
 const MODES = [
   { value: "BUFFERED", label: "BUFFERED" },
@@ -38,32 +34,9 @@ export function FunctionUrl({ view, onChanged }: PartProps) {
   );
 
   async function create() {
-    const done = await flash.attempt({ doing: "create the function URL", done: "The function URL was created." }, async () => {
-      await lambda.send(new CreateFunctionUrlConfigCommand({ ...named, AuthType: auth, InvokeMode: mode as "BUFFERED" }));
-      if (auth === "NONE")
-        await lambda
-          .send(
-            new AddPermissionCommand({
-              ...named,
-              StatementId: "FunctionURLAllowPublicAccess",
-              Action: "lambda:InvokeFunctionUrl",
-              Principal: "*",
-              FunctionUrlAuthType: "NONE",
-            }),
-          )
-          .catch((error: Error) => {
-            if (error.name !== "ResourceConflictException") throw error;
-          });
-    });
-    if (done) setCreating(false);
+    await createUrl(lambda, { FunctionName: view.name, Qualifier: view.qualifier }, auth, mode as "BUFFERED");
+    flash.success("The function URL was created.");
     await Promise.all([live.refresh(), onChanged()]);
-  }
-
-  async function remove() {
-    await flash.attempt({ doing: "delete the function URL", done: "The function URL was deleted." }, () =>
-      lambda.send(new DeleteFunctionUrlConfigCommand(named)),
-    );
-    await live.refresh();
   }
 
   return (
@@ -73,7 +46,15 @@ export function FunctionUrl({ view, onChanged }: PartProps) {
           variant="h2"
           actions={
             live.data ? (
-              <Button onClick={() => void remove()}>Delete</Button>
+              <RemoveButton
+                items={[live.data]}
+                noun="function URL"
+                name={(url) => url.FunctionUrl!}
+                remove={() => lambda.send(new DeleteFunctionUrlConfigCommand(named))}
+                onChanged={live.refresh}
+              >
+                Nothing answers at this address then, and a new URL has another one.
+              </RemoveButton>
             ) : (
               <Button onClick={() => setCreating(true)}>Create function URL</Button>
             )
@@ -105,7 +86,7 @@ export function FunctionUrl({ view, onChanged }: PartProps) {
         }
       </Loaded>
       {creating && (
-        <EditModal title="Create function URL" action="Create function URL" onClose={() => setCreating(false)} onSave={() => void create()}>
+        <EditModal title="Create function URL" action="Create function URL" onClose={() => setCreating(false)} onSave={create}>
           <FormField label="Auth type">
             <RadioGroup
               value={auth}
@@ -117,9 +98,7 @@ export function FunctionUrl({ view, onChanged }: PartProps) {
             />
           </FormField>
           <FormField label="Invoke mode">
-            <SpaceBetween size="xs">
-              <Select selectedOption={{ value: mode, label: mode }} options={MODES} onChange={({ detail }) => setMode(detail.selectedOption.value!)} />
-            </SpaceBetween>
+            <Select selectedOption={{ value: mode, label: mode }} options={MODES} onChange={({ detail }) => setMode(detail.selectedOption.value!)} />
           </FormField>
         </EditModal>
       )}

@@ -39,26 +39,24 @@ export function General(props: PartProps) {
 
 function Edit({ onClose, ...props }: PartProps & { onClose(): void }) {
   const { configuration } = props.view;
-  const { update, busy } = useConfigurationUpdate(props);
+  const update = useConfigurationUpdate(props);
   const [description, setDescription] = useState(configuration.Description ?? "");
   const [memory, setMemory] = useState(String(configuration.MemorySize));
   const [storage, setStorage] = useState(String(configuration.EphemeralStorage?.Size));
   const [timeout, setTimeout_] = useState(String(configuration.Timeout));
   const [snapStart, setSnapStart] = useState<string>(configuration.SnapStart?.ApplyOn ?? "None");
 
-  async function save() {
-    const done = await update({
+  const save = () =>
+    update({
       Description: description,
       MemorySize: Number(memory),
       EphemeralStorage: { Size: Number(storage) },
       Timeout: Number(timeout),
       SnapStart: { ApplyOn: snapStart as "None" },
     });
-    if (done) onClose();
-  }
 
   return (
-    <EditModal title="Edit basic settings" busy={busy} onSave={() => void save()} onClose={onClose}>
+    <EditModal title="Edit basic settings" onSave={save} onClose={onClose}>
       <FormField label="Description">
         <Input value={description} onChange={({ detail }) => setDescription(detail.value)} />
       </FormField>

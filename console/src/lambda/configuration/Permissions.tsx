@@ -63,10 +63,8 @@ export function Permissions({ view, onChanged }: PartProps) {
         <AddPermission
           onClose={() => setAdding(false)}
           onAdd={async (statement) => {
-            const done = await flash.attempt({ doing: "add the permission", done: `Added the statement ${statement.StatementId}.` }, () =>
-              lambda.send(new AddPermissionCommand({ FunctionName: view.name, Qualifier: view.qualifier, ...statement })),
-            );
-            if (done) setAdding(false);
+            await lambda.send(new AddPermissionCommand({ FunctionName: view.name, Qualifier: view.qualifier, ...statement }));
+            flash.success(`Added the statement ${statement.StatementId}.`);
             await onChanged();
           }}
         />
@@ -92,7 +90,7 @@ function AddPermission({ onAdd, onClose }: { onAdd(statement: NewStatement): Pro
       action="Add permissions"
       disabled={!sid || !principal}
       onClose={onClose}
-      onSave={() => void onAdd({ StatementId: sid, Action: "lambda:InvokeFunction", Principal: principal, SourceArn: source || undefined })}
+      onSave={() => onAdd({ StatementId: sid, Action: "lambda:InvokeFunction", Principal: principal, SourceArn: source || undefined })}
     >
       <FormField label="Statement ID">
         <Input value={sid} onChange={({ detail }) => setSid(detail.value)} />

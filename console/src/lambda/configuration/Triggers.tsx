@@ -1,8 +1,8 @@
 import { Box, Button, Container, Header, Link, SpaceBetween } from "@cloudscape-design/components";
 import { useState } from "react";
 import { Details, Loaded, ToPage } from "../../shared/details";
-import { AddTrigger } from "../AddTrigger";
-import { useTriggers } from "../Overview";
+import { AddTrigger } from "../overview/AddTrigger";
+import { useTriggers } from "../overview/useTriggers";
 import type { PartProps } from "./Configuration";
 
 /** What invokes the function over HTTP. */
@@ -19,36 +19,38 @@ export function Triggers({ view, onChanged }: PartProps) {
     >
       <Loaded live={live}>
         {(triggers) => (
-          <SpaceBetween size="m">
+          <SpaceBetween size="l">
             {!triggers.length && <Box color="text-body-secondary">No triggers</Box>}
             {triggers.map((trigger) => (
               <Details
-                key={trigger.url}
+                key={trigger.url + trigger.route}
                 columns={2}
                 items={[
-                  ["Trigger", trigger.apiId ? <ToPage to={`/apigateway/apis/${trigger.apiId}`}>{trigger.kind}</ToPage> : trigger.kind],
                   [
-                    "API endpoint",
+                    trigger.kind,
+                    trigger.apiId ? (
+                      <ToPage to={`/apigateway/apis/${trigger.apiId}`}>
+                        {trigger.name} ({trigger.apiId})
+                      </ToPage>
+                    ) : (
+                      view.name
+                    ),
+                  ],
+                  [
+                    trigger.apiId ? "API endpoint" : "URL",
                     <Link href={trigger.url} external externalIconAriaLabel="Opens in a new tab">
                       {trigger.url}
                     </Link>,
                   ],
+                  ["Authorization", trigger.authorization],
+                  ...(trigger.route ? [["Route", trigger.route] as [string, string]] : []),
                 ]}
               />
             ))}
           </SpaceBetween>
         )}
       </Loaded>
-      {adding && (
-        <AddTrigger
-          view={view}
-          onClose={() => setAdding(false)}
-          onAdded={() => {
-            setAdding(false);
-            void onChanged();
-          }}
-        />
-      )}
+      {adding && <AddTrigger view={view} onClose={() => setAdding(false)} onAdded={onChanged} />}
     </Container>
   );
 }

@@ -1,0 +1,92 @@
+import { Button, Container, Grid, Header, Link } from "@cloudscape-design/components";
+import { useState } from "react";
+import { functionName } from "../../apigateway/api";
+import { Copyable, Details, when } from "../../shared/details";
+import type { FunctionView } from "../function";
+import { FunctionState } from "../FunctionState";
+import { useEventInvokeConfig } from "../useEventInvokeConfig";
+import { AddDestination } from "./AddDestination";
+import { AddTrigger } from "./AddTrigger";
+import { Diagram } from "./Diagram";
+import { useTriggers } from "./useTriggers";
+
+interface Props {
+  view: FunctionView;
+  onOpenTab(tab: string): void;
+  onChanged(): Promise<void>;
+}
+
+/** The function at a glance: what invokes it, where its outcome goes, and what it is called. */
+export function Overview({ view, onOpenTab, onChanged }: Props) {
+  const [adding, setAdding] = useState<"trigger" | "destination">();
+  const triggers = useTriggers(view);
+  const asynchronous = useEventInvokeConfig(view);
+  const url = triggers.data?.find((one) => one.kind === "Function URL")?.url;
+  const { OnSuccess, OnFailure } = asynchronous.data?.DestinationConfig ?? {};
+  const destinations = [
+    { kind: "On success", arn: OnSuccess?.Destination },
+    { kind: "On failure", arn: OnFailure?.Destination },
+  ].filter((one) => one.arn);
+
+  return (
+    <Container header={<Header variant="h2">Function overview</Header>}>
+      <Grid gridDefinition={[{ colspan: { default: 12, m: 8, l: 9 } }, { colspan: { default: 12, m: 4, l: 3 } }]}>
+        <Diagram
+          name={view.name}
+          layers={view.configuration.Layers?.length ?? 0}
+          onOpenLayers={() => onOpenTab("code.layers")}
+          triggers={(triggers.data ?? []).map((one) => ({
+            key: one.url + one.route,
+            kind: one.kind,
+            name: one.name ?? one.authorization ?? "",
+            onOpen: () => onOpenTab(one.apiId ? "configuration.triggers" : "configuration.url"),
+          }))}
+          destinations={destinations.map((one) => ({
+            key: one.kind,
+            kind: one.kind,
+            name: functionName(one.arn!),
+            onOpen: () => onOpenTab("configuration.asynchronous"),
+          }))}
+          addTrigger={
+            <Button iconName="add-plus" onClick={() => setAdding("trigger")}>
+              Add trigger
+            </Button>
+          }
+          addDestination={
+            <Button iconName="add-plus" onClick={() => setAdding("destination")}>
+              Add destination
+            </Button>
+          }
+        />
+        <Details
+          columns={1}
+          items={[
+            ["Description", view.configuration.Description || undefined],
+            ["Last modified", when(view.configuration.LastModified)],
+            ["State", <FunctionState configuration={view.configuration} />],
+            ["Function ARN", <Copyable text={view.configuration.FunctionArn} />],
+            [
+              "Function URL",
+              url && (
+                <Link href={url} external externalIconAriaLabel="Opens in a new tab">
+                  {url}
+                </Link>
+              ),
+            ],
+          ]}
+        />
+      </Grid>
+      {adding === "trigger" && (
+        <AddTrigger
+          view={view}
+          onClose={() => setAdding(undefined)}
+          onAdded={async () => {
+            await onChanged();
+            onOpenTab("configuration.triggers");
+          }}
+        />
+      )}
+      {adding === "destination" && <AddDestination view={view} config={asynchronous.data} onClose={() => setAdding(undefined)} onAdded={asynchronous.refresh} />}
+    </Container>
+  );
+}
