@@ -153,6 +153,7 @@ def test_keys_and_tokens() -> None:
     assert case(sign(replace(KEY, access_key_id="AKIANOBODY"))) == "unknown"
     assert case(sign(replace(TEMPORARY, session_token=None))) == "unknown"
     assert case(sign(replace(TEMPORARY, session_token="forged"))) == "unknown"
+    assert case(sign(replace(KEY, session_token="left over"))) == "unknown"
     assert case(sign(EXPIRED)) == "expired"
     bare = sign()
     del bare.headers["authorization"]

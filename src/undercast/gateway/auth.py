@@ -137,9 +137,8 @@ class Authenticator:
         now = dt.datetime.now(dt.UTC)
         _check_time(signature, now)
         credential = self._find(signature.access_key_id, signature.token)
-        if credential is None:
-            raise Refused("unknown")
-        if credential.session_token is not None and credential.session_token != signature.token:
+        # A long-lived key comes without a token: one left over from another session is refused, as on AWS.
+        if credential is None or credential.session_token != (signature.token or None):
             raise Refused("unknown")
         if not sigv4.matches(signature, credential.secret, request):
             raise Refused("mismatch")
