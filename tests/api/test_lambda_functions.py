@@ -327,6 +327,15 @@ def test_names_and_qualifiers(fn: Lambda) -> None:
     assert (again.code, again.status) == ("ResourceConflictException", 409)
     assert again.message == f"Function already exist: {name}"
 
+    fn.client.update_function_configuration(FunctionName=f"{name}:$LATEST", Timeout=9)
+    for update, change in (
+        (fn.client.update_function_configuration, {"Timeout": 8}),
+        (fn.client.update_function_code, {"ZipFile": package(ECHO)}),
+    ):
+        frozen = refused(update, FunctionName=f"{name}:1", **change)
+        assert (frozen.code, frozen.status) == ("InvalidParameterValueException", 400)
+        assert frozen.message.startswith("Current operation does not support versions other than $LATEST.")
+
     latest = refused(fn.client.delete_function, FunctionName=name, Qualifier="$LATEST")
     assert (latest.code, latest.status) == ("InvalidParameterValueException", 400)
     assert latest.message == "$LATEST version cannot be deleted without deleting the function."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -173,6 +175,32 @@ def test_event_invoke_configurations(fn: Lambda) -> None:
     assert [each["FunctionArn"] for each in listed] == [f"{fn.arn(name)}:$LATEST", f"{fn.arn(name)}:1"]
     client.delete_function_event_invoke_config(FunctionName=name)
     assert refused(client.get_function_event_invoke_config, FunctionName=name).status == 404
+
+
+def test_changes_at_once_are_all_kept(fn: Lambda) -> None:
+    client, name = fn.client, fn.create(Publish=True)
+    client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+    url = client.create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"]
+    retries, age = itertools.cycle((1, 2)), itertools.count(100)
+    mode, auth = itertools.cycle(("RESPONSE_STREAM", "BUFFERED")), itertools.cycle(("AWS_IAM", "NONE"))
+    events, urls = client.update_function_event_invoke_config, client.update_function_url_config
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(12):
+            changes = (
+                (events, {"MaximumRetryAttempts": next(retries)}),
+                (events, {"MaximumEventAgeInSeconds": next(age)}),
+                (urls, {"InvokeMode": next(mode)}),
+                (urls, {"AuthType": next(auth)}),
+            )
+            for done in [pool.submit(change, FunctionName=name, **what) for change, what in changes]:
+                done.result()
+            shown = {
+                **client.get_function_event_invoke_config(FunctionName=name),
+                **client.get_function_url_config(FunctionName=name),
+            }
+            for _, what in changes:
+                assert what.items() <= shown.items()
+    assert shown["FunctionUrl"] == url
 
 
 def test_small_settings(fn: Lambda) -> None:

@@ -22,30 +22,29 @@ class Aliases:
 
     def create_alias(self, call: Call, params: Params) -> Result:
         ref = names.parse(call, params["FunctionName"])
-        function = self._core.directory.get(Ref(*ref.key, None))
         name, version = params["Name"], params["FunctionVersion"]
-        if version not in function.versions:
-            raise errors.function_missing(f"{ref.arn}:{version}")
-        if name in function.aliases:
-            raise errors.conflict(f"Alias already exists: {ref.arn}:{name}")
-        weights = _weights(function, version, params)
-        with self._core.store.write() as session:
-            row_of(session, ref)
-            if session.get(LambdaAlias, (*ref.key, name)) is not None:
+        with self._core.changing:  # a version that an alias is about to name must not be deleted meanwhile
+            function = self._core.directory.get(Ref(*ref.key, None))
+            if version not in function.versions:
+                raise errors.function_missing(f"{ref.arn}:{version}")
+            if name in function.aliases:
                 raise errors.conflict(f"Alias already exists: {ref.arn}:{name}")
-            session.add(
-                LambdaAlias(
-                    account=ref.account,
-                    region=ref.region,
-                    name=ref.name,
-                    alias=name,
-                    version=version,
-                    description=params.get("Description") or "",
-                    weights=weights,
-                    revision_id=new_revision(),
+            weights = _weights(function, version, params)
+            with self._core.store.write() as session:
+                row_of(session, ref)
+                session.add(
+                    LambdaAlias(
+                        account=ref.account,
+                        region=ref.region,
+                        name=ref.name,
+                        alias=name,
+                        version=version,
+                        description=params.get("Description") or "",
+                        weights=weights,
+                        revision_id=new_revision(),
+                    )
                 )
-            )
-        return self._shown(ref, name)
+            return self._shown(ref, name)
 
     def get_alias(self, call: Call, params: Params) -> Result:
         ref = names.parse(call, params["FunctionName"])
@@ -67,28 +66,27 @@ class Aliases:
 
     def update_alias(self, call: Call, params: Params) -> Result:
         ref = names.parse(call, params["FunctionName"])
-        function = self._core.directory.get(Ref(*ref.key, None))
         name = params["Name"]
-        if name not in function.aliases:
-            raise errors.missing(f"Alias not found: {ref.arn}:{name}")
-        with self._core.store.write() as session:
-            row = session.get(LambdaAlias, (*ref.key, name))
-            if row is None:
-                raise errors.missing(f"Alias not found: {ref.arn}:{name}")
-            if params.get("RevisionId") not in (None, "", row.revision_id):
-                raise errors.stale_revision()
-            version = params.get("FunctionVersion") or row.version
-            if version not in function.versions:
-                raise errors.function_missing(f"{ref.arn}:{version}")
-            if "RoutingConfig" in params:
-                row.weights = _weights(function, version, params)
-            elif version in row.weights:
-                raise _included(version)
-            row.version = version
-            if "Description" in params:
-                row.description = params["Description"]
-            row.revision_id = new_revision()
-        result = self._shown(ref, name)
+        with self._core.changing:
+            function = self._core.directory.get(Ref(*ref.key, None))
+            with self._core.store.write() as session:
+                row = session.get(LambdaAlias, (*ref.key, name))
+                if row is None:
+                    raise errors.missing(f"Alias not found: {ref.arn}:{name}")
+                if params.get("RevisionId") not in (None, "", row.revision_id):
+                    raise errors.stale_revision()
+                version = params.get("FunctionVersion") or row.version
+                if version not in function.versions:
+                    raise errors.function_missing(f"{ref.arn}:{version}")
+                if "RoutingConfig" in params:
+                    row.weights = _weights(function, version, params)
+                elif version in row.weights:
+                    raise _included(version)
+                row.version = version
+                if "Description" in params:
+                    row.description = params["Description"]
+                row.revision_id = new_revision()
+            result = self._shown(ref, name)
         follow_alias(self._core, function)
         return result
 

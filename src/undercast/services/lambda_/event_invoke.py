@@ -25,12 +25,14 @@ class EventInvoke:
 
     def put_function_event_invoke_config(self, call: Call, params: Params) -> Result:
         ref, qualifier = self._writable(call, params)
-        return self._write(ref, qualifier, params, {})
+        with self._core.changing:
+            return self._write(ref, qualifier, params, {})
 
     def update_function_event_invoke_config(self, call: Call, params: Params) -> Result:
         ref, qualifier = self._writable(call, params)
-        function = self._core.directory.get(Ref(*ref.key, None))
-        return self._write(ref, qualifier, params, self._config(ref, function, qualifier))
+        with self._core.changing:
+            function = self._core.directory.functions.get(ref.key)
+            return self._write(ref, qualifier, params, self._config(ref, function, qualifier))
 
     def get_function_event_invoke_config(self, call: Call, params: Params) -> Result:
         ref = names.parse(call, params["FunctionName"], params.get("Qualifier"))
@@ -54,10 +56,11 @@ class EventInvoke:
     def delete_function_event_invoke_config(self, call: Call, params: Params) -> Result:
         ref = names.parse(call, params["FunctionName"], params.get("Qualifier"))
         qualifier = ref.qualifier or LATEST
-        self._config(ref, self._core.directory.functions.get(ref.key), qualifier)
-        with self._core.store.write() as session:
-            self._core.detach(session, ref.key, qualifier, _KIND)
-        self._core.changed(ref.key)
+        with self._core.changing:
+            self._config(ref, self._core.directory.functions.get(ref.key), qualifier)
+            with self._core.store.write() as session:
+                self._core.detach(session, ref.key, qualifier, _KIND)
+            self._core.changed(ref.key)
         return {}
 
     def _config(self, ref: Ref, function: Function | None, qualifier: str) -> Mapping[str, Any]:

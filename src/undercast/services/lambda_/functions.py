@@ -113,7 +113,7 @@ class Functions:
         if function is None:
             raise errors.function_missing(ref.arn)
         if ref.qualifier:
-            self._delete_version(ref, function)
+            self._delete_version(ref)
         else:
             self._delete(ref, function)
         return {"StatusCode": 204}
@@ -134,19 +134,21 @@ class Functions:
         self._core.retire("/".join(ref.key) + "/")
         withdraw(self._core, function.urls.values(), ref.region)
 
-    def _delete_version(self, ref: Ref, function: Function) -> None:
+    def _delete_version(self, ref: Ref) -> None:
         qualifier = str(ref.qualifier)
-        if qualifier in function.aliases:
-            raise errors.invalid("Deletion of aliases is not currently supported.")
-        version = function.versions.get(qualifier)
-        if version is None:
-            return  # deleting what is not there is fine with AWS
-        using = [a.name for a in function.aliases.values() if qualifier in (a.version, *a.weights)]
-        if using:
-            raise errors.conflict(
-                f"Unable to delete version because the following aliases reference it: [{', '.join(using)}]"
-            )
-        with self._core.updating(ref):
+        with self._core.updating(ref), self._core.changing:
+            function = self._core.directory.get(Ref(*ref.key, None))
+            if qualifier in function.aliases:
+                raise errors.invalid("Deletion of aliases is not currently supported.")
+            version = function.versions.get(qualifier)
+            if version is None:
+                return  # deleting what is not there is fine with AWS
+            using = [a.name for a in function.aliases.values() if qualifier in (a.version, *a.weights)]
+            if using:
+                raise errors.conflict(
+                    "Unable to delete version because the following aliases reference it: "
+                    f"[{', '.join(using)}]"
+                )
             with self._core.store.write() as session:
                 row = session.get(LambdaVersion, (*ref.key, qualifier))
                 if row is not None:

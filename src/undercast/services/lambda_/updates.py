@@ -12,6 +12,17 @@ from undercast.services.lambda_.versions import publish
 from undercast.store.tables.lambda_functions import LambdaVersion
 
 
+def _latest(call: Call, params: Params) -> Ref:
+    """The function a call changes. Raises AWS's error for a version or an alias: those do not change."""
+    ref = names.parse(call, params["FunctionName"])
+    if ref.qualifier not in (None, LATEST):
+        raise errors.invalid(
+            "Current operation does not support versions other than $LATEST. "
+            "Please set the version to $LATEST or do not set a version in your request."
+        )
+    return Ref(*ref.key, None)
+
+
 class Updates:
     """UpdateFunctionCode and UpdateFunctionConfiguration."""
 
@@ -20,8 +31,8 @@ class Updates:
 
     def update_function_code(self, call: Call, params: Params) -> Result:
         core = self._core
-        ref = names.parse(call, params["FunctionName"])
-        core.directory.get(Ref(*ref.key, None))
+        ref = _latest(call, params)
+        core.directory.get(ref)
         if params.get("ImageUri"):
             raise errors.invalid(
                 "Please don't provide ImageUri when updating a function with packageType Zip."
@@ -30,7 +41,7 @@ class Updates:
             raise errors.unsupported("PublishTo", "Use Publish.")
         replaced, version = "", LATEST
         with core.updating(ref), source(core, call, params) as code:
-            function = core.directory.get(Ref(*ref.key, None))
+            function = core.directory.get(ref)
             self._check_revision(params, function.latest.revision_id)
             config = dict(function.latest.config)
             if params.get("Architectures"):
@@ -51,10 +62,10 @@ class Updates:
 
     def update_function_configuration(self, call: Call, params: Params) -> Result:
         core = self._core
-        ref = names.parse(call, params["FunctionName"])
-        core.directory.get(Ref(*ref.key, None))
+        ref = _latest(call, params)
+        core.directory.get(ref)
         with core.updating(ref):
-            function = core.directory.get(Ref(*ref.key, None))
+            function = core.directory.get(ref)
             self._check_revision(params, function.latest.revision_id)
             config = configuration.changed(core, call, ref.name, function.latest.config, params)
             configuration.check_total_size(config, function.latest.unzipped_size)
@@ -73,7 +84,7 @@ class Updates:
         latest.last_modified = now()
 
     def _done(self, ref: Ref, replaced: str, version: str) -> Result:
-        function = self._core.directory.get(Ref(*ref.key, None))
+        function = self._core.directory.get(ref)
         if replaced:
             self._core.retire(replaced)
         optimise(self._core, function, version)

@@ -68,21 +68,23 @@ class Urls:
 
     def update_function_url_config(self, call: Call, params: Params) -> Result:
         ref = _parse(call, params)
-        function, qualifier = self._find(ref)
-        document = {**function.urls[qualifier], "modified": now()}
-        for member, key in (("AuthType", "auth"), ("InvokeMode", "mode"), ("Cors", "cors")):
-            if member in params:
-                document[key] = params[member] or None
-        with self._core.store.write() as session:
-            self._core.attach(session, ref.key, qualifier, _KIND, document)
-        return self._shown(self._core.changed(ref.key) or function, qualifier)
+        with self._core.changing:
+            function, qualifier = self._find(ref)
+            document = {**function.urls[qualifier], "modified": now()}
+            for member, key in (("AuthType", "auth"), ("InvokeMode", "mode"), ("Cors", "cors")):
+                if member in params:
+                    document[key] = params[member] or None
+            with self._core.store.write() as session:
+                self._core.attach(session, ref.key, qualifier, _KIND, document)
+            return self._shown(self._core.changed(ref.key) or function, qualifier)
 
     def delete_function_url_config(self, call: Call, params: Params) -> Result:
         ref = _parse(call, params)
-        function, qualifier = self._find(ref)
-        with self._core.store.write() as session:
-            self._core.detach(session, ref.key, qualifier, _KIND)
-        self._core.changed(ref.key)
+        with self._core.changing:
+            function, qualifier = self._find(ref)
+            with self._core.store.write() as session:
+                self._core.detach(session, ref.key, qualifier, _KIND)
+            self._core.changed(ref.key)
         url_names.withdraw(self._core, [function.urls[qualifier]], ref.region)
         return {}
 
