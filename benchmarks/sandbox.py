@@ -60,7 +60,7 @@ for _ in range(int(sys.argv[2])):
 
 async def _floor() -> list[float]:
     """Milliseconds of forks with the same namespaces."""
-    client = await clients.for_python(clients.default_cache(), Path(sys.executable), sys.version.split()[0])
+    client = await clients.for_python(clients.default_cache(), sys.version.split()[0])
     argv = [sys.executable, "-S", "-c", _FLOOR, str(client), str(ONE_BY_ONE)]
     done = await asyncio.to_thread(
         subprocess.run, argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True

@@ -17,6 +17,7 @@ import pytest
 import leftover_support
 from sandbox_support import SandboxLab, read_output
 from undercast.functions import sandboxes as factory
+from undercast.functions.reserve import DEPTH
 from undercast.functions.spec import SandboxError, SandboxSpec
 
 
@@ -148,17 +149,17 @@ def test_everything_is_given_back(lab: SandboxLab) -> None:
         """Descriptors and traces, once everything that is kept prepared is."""
         cells = lab.sandboxes._cells
         assert cells is not None
-        full = all(len(waiting) == factory._POOL for waiting in lab.sandboxes._prepared.values())
+        full = all(len(kind._waiting) == DEPTH for kind in lab.sandboxes._reserves.values())
         if (
             not full
-            or len(cells._ready) != factory._POOL
+            or len(cells._ready) != DEPTH
             or len(cells._numbers) + lab_living() != len(cells._users) - 1
         ):
             return None
         return descriptors(), len(traces(lab.host_id))
 
     def lab_living() -> int:
-        return len(lab.sandboxes._alive) + factory._POOL
+        return len(lab.sandboxes._alive) + DEPTH
 
     lab.run(burst())
     assert until(lambda: at_rest() is not None, 20)

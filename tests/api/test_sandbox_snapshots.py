@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import time
 from collections.abc import Iterator
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox_support import SandboxLab
 from undercast.functions.door import PrivilegesKept, check_privileges
+from undercast.functions.ground import Ground
 from undercast.functions.inside import wire
+from undercast.functions.reserve import DEPTH
 from undercast.functions.sandbox import Sandbox
 from undercast.functions.snapshots import Restored, Snapshot
 
@@ -94,8 +98,16 @@ async def snapshot(lab: SandboxLab, source: str) -> tuple[Sandbox, Snapshot]:
     sandbox = await lab.sandboxes.create(spec)
     kind, body = await frame(sandbox.channel)
     assert kind == wire.SNAPSHOT_READY, body
-    ground: Any = SimpleNamespace(loop=asyncio.get_running_loop(), sandboxes=lab.sandboxes)
+    ground = Ground(asyncio.get_running_loop(), lab.sandboxes, lambda *_: None, None, None, set())
     return sandbox, Snapshot(ground, sandbox, 512, 256)
+
+
+async def prepared(taken: Snapshot) -> list[Restored]:
+    """The environments that wait, once all do."""
+    async with asyncio.timeout(10):
+        while len(taken._reserve._waiting) < DEPTH:
+            await asyncio.sleep(0.01)
+    return list(taken._reserve._waiting)
 
 
 def test_restored_environments_are_strangers(lab: SandboxLab) -> None:
@@ -174,3 +186,80 @@ def test_ends_of_restored_environments_are_told(lab: SandboxLab) -> None:
             await sandbox.destroy()
 
     assert lab.run(ends()) == [(7, None, False), (None, 9, True), (None, 9, False)]
+
+
+def test_what_was_forked_ahead_begins_when_it_is_taken(lab: SandboxLab) -> None:
+    source = """
+    import os, random, time
+    from snapshot_restore_py import register_after_restore
+    began = []
+    register_after_restore(lambda: began.append(time.time()))
+    def lambda_handler(event, context):
+        return {"began": began, "random": random.random(), "tls": os.urandom(8).hex(), "X": os.environ["X"]}
+    """
+
+    async def scenario() -> None:
+        sandbox, taken = await snapshot(lab, source)
+        try:
+            waiting = await prepared(taken)
+            for one in waiting:
+                check_privileges(one._cell.cgroup.processes())
+                assert one._cell.cgroup.processes() == {one.pid}
+            os.kill(waiting[0].pid, signal.SIGKILL)
+            await waiting[0].thaw()  # the freezer of version 1 holds even that back
+            async with asyncio.timeout(10):
+                await waiting[0].wait()
+            asked = time.time()
+            pair = [await taken.fork({"X": name}) for name in ("a", "b")]
+            assert pair == waiting[1:3], "what has ended is not handed out"
+            seen = []
+            for one in pair:
+                assert (await frame(one.channel))[0] == wire.READY
+                seen.append(await invoke(one, "look"))
+            assert [one["X"] for one in seen] == ["a", "b"]
+            assert len({one["random"] for one in seen}) == 2
+            for one in seen:
+                assert len(one["began"]) == 1
+                assert one["began"][0] >= asked, "hooks run when it is restored, not ahead"
+            for one in pair:
+                await one.destroy()
+            async with asyncio.timeout(10):
+                await taken.until_unused()
+            assert not taken._children, "those that waited are gone too"
+        finally:
+            taken.close()
+            await sandbox.destroy()
+
+    lab.run(scenario())
+
+
+def test_what_waits_does_not_run(lab: SandboxLab) -> None:
+    """A function whose initialisation leaves a thief of time behind."""
+    source = """
+    import socket
+    def busy(*_):
+        while True:
+            pass
+    socket.socket.recv = busy
+    def lambda_handler(event, context):
+        return event
+    """
+
+    async def scenario() -> None:
+        sandbox, taken = await snapshot(lab, source)
+        try:
+            for one in await prepared(taken):
+                before = _ticks(one.pid)
+                await asyncio.sleep(0.1)
+                assert _ticks(one.pid) <= before + 1, "it is frozen"
+        finally:
+            taken.close()
+            await sandbox.destroy()
+
+    lab.run(scenario())
+
+
+def _ticks(pid: int) -> int:
+    """CPU time a process has used (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

@@ -9,22 +9,21 @@ The server itself never forks for an environment and waits for nothing on the wa
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
 import logging
 import os
 import resource
 import socket
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from undercast.functions import clients, leftovers, locks, packet_filter
 from undercast.functions.cells import Cell, Cells
 from undercast.functions.cgroups import Cgroups, CgroupsMissing
 from undercast.functions.env_network import AddressBlock, Networks, NoAddresses
 from undercast.functions.packet_filter import FilterUnavailable
+from undercast.functions.reserve import DEPTH, Reserve
 from undercast.functions.runtimes import Runtimes
 from undercast.functions.sandbox import Sandbox
 from undercast.functions.spec import Capability, Runtime, SandboxError, SandboxSpec
@@ -36,14 +35,9 @@ log = logging.getLogger(__name__)
 FIRST_USER = 1_900_000_000  # far above what systems and user namespaces hand out (subuid(5))
 USERS = 2048  # of one server, and so the number of environments it can have at a time
 _SERVERS = 65536
-_POOL = 4  # prepared environments per runtime and size of /tmp, and prepared cells
 _POOL_TMP_MB = 512  # AWS's default size of /tmp
 _DESCRIPTORS = 65536
-
-
-_QUIET_S = 0.02  # nobody asked for so long: time to prepare
 _LIFE_S = 5.0
-_KEEP_S = 120.0  # nobody asked for so long: what was prepared goes
 _Kind = tuple[Zygote, int]  # what prepared environments differ in: where from, and the size of /tmp
 
 
@@ -63,7 +57,7 @@ class Sandboxes:
         *,
         runtime_fallback: bool = True,
         cache: Path | None = None,
-        pool: int = _POOL,
+        pool: int = DEPTH,
     ) -> None:
         self._root = root
         self._host_id = host_id
@@ -78,10 +72,7 @@ class Sandboxes:
         self._life: locks.Lock | None = None
         self._sweeping: asyncio.Future[None] | None = None
         self._alive: set[Sandbox] = set()
-        self._prepared: dict[_Kind, collections.deque[Sandbox]] = {}
-        self._timers: dict[_Kind, asyncio.TimerHandle] = {}
-        self._refilling: set[_Kind] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._reserves: dict[_Kind, Reserve[Sandbox]] = {}
         self.capability = Capability(False, "functions have not been started")
 
     async def start(self) -> None:
@@ -152,10 +143,10 @@ class Sandboxes:
         if self._cells is None or not self.capability.available:
             raise SandboxError(self.capability.reason or "functions are not available")
         zygote = await self._zygote(spec.runtime)
-        kind = (zygote, spec.tmp_mb)
-        self._refill_later(kind)
         try:
-            sandbox = self._take(kind) or await self._make(kind, self._cells)
+            sandbox = self._reserve(zygote, spec.tmp_mb).take()
+            if sandbox is None:
+                sandbox = await self._make(zygote, spec.tmp_mb)
             try:
                 await sandbox.bind(spec)
             except BaseException:
@@ -179,22 +170,21 @@ class Sandboxes:
         if self._cells is not None:
             self._cells.give_back(cell)
 
-    def _take(self, kind: _Kind) -> Sandbox | None:
-        """A prepared environment that still lives."""
-        waiting = self._prepared.get(kind)
-        while waiting:
-            sandbox = waiting.popleft()
-            if sandbox.waiting:
-                return sandbox
-            self._background(sandbox.destroy())
-        return None
+    def _reserve(self, zygote: Zygote, tmp_mb: int) -> Reserve[Sandbox]:
+        """The prepared environments from a zygote, with a /tmp of a size."""
+        reserve = self._reserves.get((zygote, tmp_mb))
+        if reserve is None:
+            reserve = Reserve(lambda: self._make(zygote, tmp_mb), self._pool)
+            self._reserves[zygote, tmp_mb] = reserve
+        return reserve
 
-    async def _make(self, kind: _Kind, cells: Cells) -> Sandbox:
+    async def _make(self, zygote: Zygote, tmp_mb: int) -> Sandbox:
         """An environment without a function yet.
 
         Raises SandboxError, OSError, NoAddresses, DisksUnavailable.
         """
-        zygote, tmp_mb = kind
+        cells = self._cells
+        assert cells is not None
         cell = await cells.take(tmp_mb)
         with contextlib.ExitStack() as undo, contextlib.ExitStack() as handed:
             undo.callback(cells.give_back, cell)
@@ -236,51 +226,6 @@ class Sandboxes:
                 raise
         return sandbox
 
-    def _refill_later(self, kind: _Kind) -> None:
-        """Prepares environments when nobody has asked for one for a moment."""
-        if (timer := self._timers.pop(kind, None)) is not None:
-            timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timers[kind] = loop.call_later(_QUIET_S, lambda: self._background(self._refill(kind)))
-
-    async def _refill(self, kind: _Kind) -> None:
-        self._timers.pop(kind, None)
-        if kind in self._refilling:
-            return
-        self._refilling.add(kind)
-        try:
-            await self._fill(kind)
-        finally:
-            self._refilling.discard(kind)
-        if kind not in self._timers:
-            loop = asyncio.get_running_loop()
-            self._timers[kind] = loop.call_later(_KEEP_S, self._forget, kind)
-
-    async def _fill(self, kind: _Kind) -> None:
-        waiting = self._prepared.setdefault(kind, collections.deque())
-        while (
-            len(waiting) < self._pool
-            and kind not in self._timers
-            and kind[0].alive
-            and self._cells is not None
-        ):
-            try:
-                waiting.append(await self._make(kind, self._cells))
-            except (SandboxError, OSError, NoAddresses, DisksUnavailable) as error:
-                log.warning("no environment could be prepared: %s", error)
-                return
-
-    def _forget(self, kind: _Kind) -> None:
-        """Ends the prepared environments of a kind that is not in demand any more."""
-        self._timers.pop(kind, None)
-        for sandbox in self._prepared.pop(kind, ()):
-            self._background(sandbox.destroy())
-
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _zygote(self, name: str) -> Zygote:
         """The zygote that environments of a runtime come from, started on first use.
 
@@ -317,12 +262,8 @@ class Sandboxes:
 
     async def close(self) -> None:
         """Ends every environment and removes everything this server made on the host. Idempotent."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        for task in list(self._tasks):
-            task.cancel()
-        self._prepared.clear()
+        await asyncio.gather(*(reserve.close() for reserve in self._reserves.values()))
+        self._reserves.clear()
         await asyncio.gather(*(sandbox.destroy() for sandbox in list(self._alive)), return_exceptions=True)
         for starting in self._zygotes.values():
             if starting.done() and not starting.cancelled() and starting.exception() is None:

@@ -24,6 +24,7 @@ from undercast.functions.cells import Cell
 from undercast.functions.door import PrivilegesKept, check_privileges
 from undercast.functions.ground import Ground, Sandbox
 from undercast.functions.inside import wire
+from undercast.functions.reserve import Reserve
 from undercast.functions.sandbox import CORE_MB
 from undercast.functions.spec import Exit, SandboxError
 
@@ -53,6 +54,17 @@ class Restored:
         self._end: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._destroyed = False
         self._cpu_limited = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it lives."""
+        return not self._end.done()
+
+    def go_on(self, env: Mapping[str, str]) -> None:
+        """Let it leave the moment of the snapshot, with these variables changed. Raises OSError."""
+        self._cell.cgroup.thaw()
+        meta = json.dumps(dict(env)).encode()
+        self.channel.send(wire.TO_INSIDE.pack(wire.PROCEED, len(meta), 0, 0) + meta)
 
     async def start(self) -> None:
         raise SandboxError("a restored environment runs already")
@@ -127,11 +139,14 @@ class Snapshot:
         self._unused.set()
         self._sandbox = sandbox
         self._turn = asyncio.Lock()  # one at a time may go through the door
+        self._reserve = Reserve(self._prepare)
+        self._reserve.asked()  # a version is published to be used
         self.alive = True
         self._loop.add_reader(self._channel, self._heard)
 
     async def until_unused(self) -> None:
         """Wait until no environment that was forked from it lives."""
+        await self._reserve.close()
         await self._unused.wait()
 
     def close(self) -> None:
@@ -141,24 +156,54 @@ class Snapshot:
             self._loop.remove_reader(self._channel)
             for child in list(self._children.values()):
                 child.ended(None)
+            self._ground.run(self._reserve.close())
 
     async def fork(self, env: Mapping[str, str]) -> Restored:
-        """A new environment, with these variables changed. Raises SandboxError."""
+        """A new environment, with these variables changed. Raises SandboxError.
+
+        Mostly one that has been forked ahead and only has to go on.
+        """
+        child = self._reserve.take() or await self._fork()
+        try:
+            child.go_on(env)
+        except OSError as problem:
+            await child.destroy()
+            raise SandboxError(f"the snapshot cannot be restored: {problem}") from problem
+        return child
+
+    async def _prepare(self) -> Restored:
+        """One that waits. What the function left in it must not run meanwhile. Raises SandboxError."""
+        child = await self._fork()
+        try:
+            await child.freeze()
+        except OSError as problem:
+            await child.destroy()
+            raise SandboxError(f"the environment cannot be frozen: {problem}") from problem
+        return child
+
+    async def _fork(self) -> Restored:
+        """A new environment at the moment of the snapshot, without a privilege. Raises SandboxError."""
         cell = await self._ground.sandboxes.take_cell(self._tmp_mb)
         self._number += 1
         number = self._number
-        async with self._turn:
-            try:
-                cell.cgroup.limit_memory(self._memory_mb)
-                child = self._ask(number, cell, env)
-            except OSError as problem:
-                self._ground.sandboxes.give_back_cell(cell)
-                raise SandboxError(f"the snapshot cannot be restored: {problem}") from problem
-            await self._admit(child, cell)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._ground.sandboxes.give_back_cell, cell)
+            async with self._turn:
+                try:
+                    cell.cgroup.limit_memory(self._memory_mb)
+                    child = self._ask(number, cell)
+                    undo.pop_all()  # it is the child's now
+                    await self._admit(child, cell)
+                except (OSError, TimeoutError, PrivilegesKept) as problem:
+                    why = problem or "it does not answer"
+                    raise SandboxError(f"the snapshot cannot be restored: {why}") from problem
         return child
 
     async def _admit(self, child: Restored, cell: Cell) -> None:
-        """Let the new process set itself up, and go on when it has laid its privileges down."""
+        """Let the new process set itself up, and look whether it has laid its privileges down.
+
+        Raises OSError, TimeoutError, PrivilegesKept.
+        """
         door = self._sandbox.door
         try:
             if door is None:
@@ -170,14 +215,11 @@ class Snapshot:
             finally:
                 door.open = False
             await _powerless(cell)
-            child.channel.send(wire.TO_INSIDE.pack(wire.PROCEED, 0, 0, 0))
-        except (OSError, TimeoutError, PrivilegesKept) as problem:
+        except BaseException:
             await child.destroy()
-            raise SandboxError(
-                f"the snapshot cannot be restored: {problem or 'it does not answer'}"
-            ) from problem
+            raise
 
-    def _ask(self, number: int, cell: Cell, env: Mapping[str, str]) -> Restored:
+    def _ask(self, number: int, cell: Cell) -> Restored:
         """Send the request with the descriptors the new process takes."""
         if not self.alive:
             raise OSError(errno.EPIPE, "its process is gone")
@@ -195,13 +237,11 @@ class Snapshot:
             groups = cell.cgroup.join_descriptors()
             for descriptor in groups.values():
                 handed.callback(os.close, descriptor)
-            meta = json.dumps({"env": dict(env)}).encode()
-            head = wire.TO_INSIDE.pack(wire.FORK, len(meta), 0, number)
+            request = wire.TO_INSIDE.pack(wire.FORK, 0, 0, number)
             fds = array.array("i", [there.fileno(), inside, cell.tmp, *groups.values()])
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)]
             try:
-                sent = self._channel.sendmsg([head, meta], rights)
-                if sent < len(head) + len(meta):
+                if self._channel.sendmsg([request], rights) < len(request):
                     raise OSError(errno.EAGAIN, "it does not take requests")
             except OSError:
                 self._children.pop(number)

@@ -2,7 +2,8 @@
 
 It gives an environment its memory and nothing else: each has its own control groups, channel, log, /tmp, view
 of processes and mounts. The network is the version's, and so is the user. A request is a frame `FORK` with
-descriptors: channel, log, /tmp, files to join control groups.
+descriptors: channel, log, /tmp, files to join control groups. The environment says `RESTORED` and waits for
+`PROCEED`, which brings its variables; it may have been made ahead.
 
 The process has no privilege, so what it forks makes a user namespace in which it may set itself up, with the
 one call that the server answers (`door.py` there), and lays everything down again before the function goes
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _DESCRIPTORS = 32
-_REQUEST_LIMIT = 1 << 20
 # No cgroup namespace: it would have to be asked for after joining the groups, and all it hides is a number.
 _NAMESPACES = (
     kernel.CLONE_NEWUSER
@@ -103,7 +103,7 @@ def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
                 os.read(wake_read, 4096)
                 _report(channel, numbers)
                 continue
-            number, order, fds = _request(channel)
+            number, fds = _request(channel)
             pid = _clone(tid)
             if pid:
                 numbers[pid] = number
@@ -116,7 +116,7 @@ def serve(channel: socket.socket, logs: list[int]) -> socket.socket:
             os.close(wake_write)
             channel.close()
             try:
-                return _become(order, fds, logs, user)
+                return _become(fds, logs, user)
             except OSError as error:  # said in the snapshot's log
                 os.write(2, f"the environment could not be restored: {error}\n".encode())
                 os._exit(1)
@@ -131,24 +131,20 @@ def _clone(tid: int) -> int:
             continue
 
 
-def _request(channel: socket.socket) -> tuple[int, dict[str, Any], list[int]]:
-    """One request; the process ends with the server."""
+def _request(channel: socket.socket) -> tuple[int, list[int]]:
+    """One request: a number and descriptors. The process ends with the server."""
     space = socket.CMSG_SPACE(_DESCRIPTORS * 4)
-    data, ancillary, _, _ = channel.recvmsg(_REQUEST_LIMIT, space, socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, _, _ = channel.recvmsg(wire.TO_INSIDE.size, space, socket.MSG_CMSG_CLOEXEC)
     fds = array.array("i")
     for level, kind, content in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
-    while data and len(data) < wire.TO_INSIDE.size:
-        data += channel.recv(_REQUEST_LIMIT) or os._exit(0)
-    if not data:
+    if len(data) < wire.TO_INSIDE.size:
         os._exit(0)
-    kind, length, _, number = wire.TO_INSIDE.unpack_from(data)
+    kind, _, _, number = wire.TO_INSIDE.unpack(data)
     if kind != wire.FORK:
         os._exit(1)
-    while len(data) < wire.TO_INSIDE.size + length:
-        data += channel.recv(_REQUEST_LIMIT) or os._exit(0)
-    return number, json.loads(data[wire.TO_INSIDE.size :]), list(fds)
+    return number, list(fds)
 
 
 def _report(channel: socket.socket, numbers: dict[int, int]) -> None:
@@ -165,7 +161,7 @@ def _report(channel: socket.socket, numbers: dict[int, int]) -> None:
             channel.sendall(wire.TO_ENGINE.pack(wire.EXITED, 0, len(body)) + body)
 
 
-def _become(order: dict[str, Any], fds: list[int], logs: list[int], user: int) -> socket.socket:
+def _become(fds: list[int], logs: list[int], user: int) -> socket.socket:
     """In the child: its own groups, namespaces, log, channel and variables; waits for the server's word."""
     own, log, tmp, *groups = fds
     for group in groups:
@@ -178,10 +174,12 @@ def _become(order: dict[str, Any], fds: list[int], logs: list[int], user: int) -
     _lay_down()
     channel = socket.socket(fileno=own)
     channel.sendall(wire.TO_ENGINE.pack(wire.RESTORED, 0, 0))
+    # Until the server's word this may be hours: what has to be new is made new after it.
     head = channel.recv(wire.TO_INSIDE.size, socket.MSG_WAITALL)
     if len(head) < wire.TO_INSIDE.size or head[0] != wire.PROCEED:
         os._exit(0)
-    os.environ.update(order["env"])
+    length = wire.TO_INSIDE.unpack(head)[1]
+    os.environ.update(json.loads(channel.recv(length, socket.MSG_WAITALL)))
     random.seed()
     return channel
 

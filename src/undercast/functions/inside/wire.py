@@ -18,8 +18,8 @@ TO_ENGINE = struct.Struct("<BBxxI")  # type, detail, length of body
 
 # towards the environment
 INVOKE = 1
-PROCEED = 2  # go on (answer to SNAPSHOT_READY and RESTORED)
-FORK = 3  # to a snapshot: meta is JSON, the number of the environment stands for the time limit
+PROCEED = 2  # go on (answer to RESTORED): meta is JSON, variables of the environment to change
+FORK = 3  # to a snapshot, with descriptors: the number of the environment stands for the time limit
 
 # towards the engine
 READY = 1  # initialised; body empty
