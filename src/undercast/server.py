@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import resource
@@ -34,7 +35,16 @@ EXIT_S = 14.0  # the whole process, from the signal on
 
 
 class CannotListen(Exception):
-    """The address is taken, or not this machine's."""
+    """The address is taken, or not this machine's. `advice` says what to do."""
+
+    def __init__(self, address: str, error: OSError) -> None:
+        super().__init__(f"can not listen on {address}: {error.strerror or error}")
+        taken = error.errno == errno.EADDRINUSE
+        self.advice = (
+            "Another program uses the port: choose one with --port, or stop it."
+            if taken
+            else "Choose an address of this machine with --host, and a port it may use with --port."
+        )
 
 
 Ready = Callable[[running.Running, str], None]
@@ -78,9 +88,7 @@ def _listening(settings: Settings) -> socket.socket:
             sock.close()
             raise
     except OSError as error:
-        raise CannotListen(
-            f"can not listen on {settings.host}:{settings.port}: {error.strerror or error}"
-        ) from error
+        raise CannotListen(f"{settings.host}:{settings.port}", error) from error
     return sock
 
 

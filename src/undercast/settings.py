@@ -45,7 +45,11 @@ class Settings(BaseSettings):
     port: int = Field(4566, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     data: Path = Field(default_factory=default_data, description="Folder that holds all state.")
     auth: Literal["on", "off"] = Field("on", description="Verify signatures; off only on loopback.")
-    region: str = Field("us-east-1", description="Default region, also the one `undercast env` prints.")
+    region: str = Field(
+        "us-east-1",
+        pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$",
+        description="Default region, also the one `undercast env` prints.",
+    )
     account: str = Field("000000000000", pattern=r"^\d{12}$", description="The first account's number.")
     database: str | None = Field(None, description="SQLAlchemy URL; SQLite in the data folder when unset.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Server log level.")

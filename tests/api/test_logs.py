@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import secrets
 import subprocess
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from lambda_support import Lambda, package, refused
 from support import AWS, Account, Server, wait_until
 
 
@@ -185,3 +191,35 @@ def test_accounts_do_not_see_each_other(server: Server, account: Account, group:
     other = server.account_factory()
     assert other.client("logs").describe_log_groups()["logGroups"] == []
     assert account.client("logs", "eu-west-1").describe_log_groups()["logGroups"] == []
+
+
+def test_a_full_disk_loses_no_line(
+    start_server: Callable[..., Server], tmp_path: Path, needs_root: None
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", disk], check=True, timeout=10)
+    try:
+        own = start_server(disk / "data")
+        fn = Lambda(own)
+        name = fn.create("def handler(event, context):\n    print('got', event)\n    return event\n")
+        fn.invoke(name, "before")
+        assert "got before" in fn.logs(name)
+        with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(bytes(4096)):
+                pass
+        for number in range(50):
+            assert fn.invoke(name, f"{number} " + "x" * 5000).result.startswith(f"{number} ")
+        assert "got before" in fn.logs(name)  # reading goes on
+        noise = secrets.token_hex(200_000)
+        full = "The request processing has failed because the disk of the data folder is full."
+        for refusal in (
+            refused(fn.client.update_function_code, FunctionName=name, ZipFile=package(noise)),
+            refused(fn.client.invoke, FunctionName=name, InvocationType="Event", Payload=json.dumps(noise)),
+        ):
+            assert (refusal.code, refusal.status, refusal.message) == ("InternalFailure", 500, full)
+        (disk / "filler").unlink()
+        wait_until(lambda: sum(line.startswith("got ") for line in fn.logs(name)) == 51, 20, "every line")
+        own.stop()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True, timeout=10)

@@ -56,7 +56,7 @@ def foreground(settings: Settings, ready_fd: int | None) -> None:
     except CannotListen as error:
         if ready_fd is not None:
             _tell(ready_fd, str(error))
-        fail(str(error), "Another program may use the port: choose one with --port, or stop it.")
+        fail(str(error), error.advice)
     except Exception as error:
         logging.getLogger("undercast").exception("the server failed")
         message = f"the server failed: {type(error).__name__}: {error}"

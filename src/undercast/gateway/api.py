@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import TYPE_CHECKING
 
@@ -87,16 +88,18 @@ class Api:
         except RecursionError:
             deep = AwsError("SerializationException", "The request nests too deep.")
             return protocol.error(deep, request.request_id)
-        except Exception:
+        except Exception as error:
             log.exception(
                 "%s %s failed (request %s)", target.service, operation and operation.name, request.request_id
             )
-            failure = AwsError(
-                "InternalFailure",
-                "The request processing has failed because of an unknown error, exception or failure.",
-                500,
-            )
-            return protocol.error(failure, request.request_id)
+            return protocol.error(AwsError("InternalFailure", _failure(error), 500), request.request_id)
+
+
+def _failure(error: Exception) -> str:
+    """AWS's words for a failure of its own; whoever can make room is told that this is what is needed."""
+    full = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
+    why = "the disk of the data folder is full" if full else "of an unknown error, exception or failure"
+    return f"The request processing has failed because {why}."
 
 
 def _error(error: AwsError, target: detect.Target, request: Request) -> Response:

@@ -6,6 +6,7 @@ is written before the whole directory of the archive was checked, and what is wr
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -19,16 +20,10 @@ from undercast.services.lambda_ import errors, limits
 _MOST_ENTRIES = 250_000  # an archive of 50 MiB can hold far more empty files than a disk has inodes
 _CHUNK = 1024 * 1024
 _BAD = "Could not unzip uploaded file. Please check your file, then try to upload again."
-# RuntimeError: encrypted; NotImplementedError: a compression nobody has; OSError: a name too long.
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    ValueError,
-)
+# RuntimeError: encrypted; NotImplementedError: a compression nobody has.
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+# What is wrong with this machine rather than with the archive (whose names may be too long, say).
+_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _TOO_BIG = f"Unzipped size must be smaller than {limits.UNZIPPED} bytes"
 
 
@@ -40,6 +35,10 @@ def unpack(archive: bytes, target: Path) -> int:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             return _unpack(opened, target)
+    except OSError as error:
+        if error.errno in _OURS:
+            raise
+        raise errors.invalid(_BAD) from error
     except _BROKEN as error:
         raise errors.invalid(_BAD) from error
 

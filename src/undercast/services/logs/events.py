@@ -41,10 +41,9 @@ class EventOperations:
         _check_batch(events)
         retention_days = await asyncio.to_thread(self._retention_of_stream, call, params)
         accepted, rejected = _accepted(events, retention_days)
-        self._writer.append(
+        await self._writer.put(
             call.account, call.region, params["logGroupName"], params["logStreamName"], accepted
         )
-        await self._writer.flush()
         result: Result = {"nextSequenceToken": f"{time.time_ns():056d}"}
         if rejected:
             result["rejectedLogEventsInfo"] = rejected
@@ -57,7 +56,7 @@ class EventOperations:
             return group.retention_days
 
     async def get_log_events(self, call: Call, params: Params) -> Result:
-        await self._writer.flush()
+        await self._writer.settle()
         return await asyncio.to_thread(self._get, call, params)
 
     async def filter_log_events(self, call: Call, params: Params) -> Result:
@@ -67,7 +66,7 @@ class EventOperations:
                 "logStreamNames and logStreamNamePrefix are mutually exclusive parameters.",
             )
         matches = compile_pattern(params.get("filterPattern"))
-        await self._writer.flush()
+        await self._writer.settle()
         return await asyncio.to_thread(self._filter, call, params, matches)
 
     def _get(self, call: Call, params: Params) -> Result:

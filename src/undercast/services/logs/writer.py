@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Executable, bindparam, case, func, insert, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from undercast.store.store import Store
@@ -17,6 +19,7 @@ from undercast.store.tables.logs import LogEvent, LogGroup, LogStream
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 0.1  # how long events gather before they are written
+_RETRY_S = 1.0  # pause after the store could not take them
 _MOST_BYTES = 64 << 20  # beyond this, events are dropped rather than memory exhausted
 _OVERHEAD = 26  # bytes CloudWatch Logs counts beside each message
 
@@ -37,6 +40,12 @@ class Batch:
     stream: str
     events: Events
     ingestion: int
+    told: bool  # its sender waits, and learns when it cannot be written
+
+    @property
+    def size(self) -> int:
+        """Characters of its messages."""
+        return sum(len(message) for _, message in self.events)
 
 
 class LogWriter:
@@ -66,14 +75,24 @@ class LogWriter:
         await self._write_pending()
 
     def append(self, account: str, region: str, group: str, stream: str, events: Events) -> None:
-        """Add events; group and stream are made when they are missing. Returns at once."""
-        if not events:
+        """Add events; group and stream are made when they are missing. Returns at once.
+
+        They are kept, as far as there is room for them, while the store cannot take them.
+        """
+        self._add(Batch(account, region, group, stream, events, int(time.time() * 1000), told=False))
+
+    async def put(self, account: str, region: str, group: str, stream: str, events: Events) -> None:
+        """Add events and return once they are in the store. Raises what the store raised."""
+        self._add(Batch(account, region, group, stream, events, int(time.time() * 1000), told=True))
+        await self.flush()
+
+    def _add(self, batch: Batch) -> None:
+        if not batch.events:
             return
-        size = sum(len(message) for _, message in events)
+        size = batch.size
         if self._pending_bytes + size > _MOST_BYTES:
-            self._dropped += len(events)
+            self._dropped += len(batch.events)
             return
-        batch = Batch(account, region, group, stream, events, int(time.time() * 1000))
         self._pending.append(batch)
         self._pending_bytes += size
         self._wake.set()
@@ -89,6 +108,11 @@ class LogWriter:
         self._wake.set()
         await asyncio.shield(self._flushed)
 
+    async def settle(self) -> None:
+        """Let readers see what was appended before, as far as the store takes it."""
+        with contextlib.suppress(OperationalError):
+            await self.flush()
+
     def listen(self, listener: Callable[[Batch], None]) -> Callable[[], None]:
         """Call `listener` with every batch as it comes in; returns the way to stop that."""
         self._listeners.add(listener)
@@ -99,9 +123,11 @@ class LogWriter:
             await self._wake.wait()
             if self._flushed is None:
                 await asyncio.sleep(_PAUSE_S)
-            await self._write_pending()
+            if not await self._write_pending():
+                await asyncio.sleep(_RETRY_S)
 
-    async def _write_pending(self) -> None:
+    async def _write_pending(self) -> bool:
+        """Write what there is. False when the store could not take it, and it is to be tried again."""
         self._wake.clear()
         batches, self._pending, self._pending_bytes = self._pending, [], 0
         waiting, self._flushed = self._flushed, None
@@ -112,15 +138,23 @@ class LogWriter:
         try:
             if batches:
                 await asyncio.to_thread(self._write, batches)
+        except OperationalError as error:  # a full disk, a database that is away: it may take them later
+            log.error("%d batches of log events could not be written: %s", len(batches), error.orig)
+            failure = error
+            kept = [batch for batch in batches if not batch.told]
+            self._pending[:0] = kept
+            self._pending_bytes += sum(batch.size for batch in kept)
+            if kept:
+                self._wake.set()
         except Exception as error:
             log.exception("writing %d batches of log events failed", len(batches))
             failure = error
-        if waiting is None or waiting.done():
-            return
-        if failure is None:
-            waiting.set_result(None)
-        else:
-            waiting.set_exception(failure)
+        if waiting is not None and not waiting.done():
+            if failure is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(failure)
+        return not isinstance(failure, OperationalError)
 
     def _write(self, batches: list[Batch]) -> None:
         streams: dict[StreamKey, list[Batch]] = {}
