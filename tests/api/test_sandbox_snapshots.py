@@ -252,6 +252,10 @@ def test_what_waits_does_not_run(lab: SandboxLab) -> None:
                 before = _ticks(one.pid)
                 await asyncio.sleep(0.1)
                 assert _ticks(one.pid) <= before + 1, "it is frozen"
+            group = sandbox.cell.cgroup._cpu
+            limits = [group / "cpu.cfs_quota_us", group / "cpu.max"]
+            limit = next(file.read_text().split()[0] for file in limits if file.exists())
+            assert limit not in ("-1", "max"), "what has been initialised has its share"
         finally:
             taken.close()
             await sandbox.destroy()

@@ -154,6 +154,11 @@ class Sandbox:
             self._cpu_limited = True
             self._cgroup.limit_cpu(self._memory_mb / CORE_MB)
 
+    def boost(self) -> None:
+        """Lifts the CPU share, until `end_init`."""
+        self._cpu_limited = False
+        self._cgroup.limit_cpu(None)
+
     async def freeze(self) -> None:
         """Stops every process until `thaw`. The kernel catches them within microseconds; not waited for."""
         self.end_init()

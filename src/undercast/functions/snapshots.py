@@ -17,7 +17,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from undercast.functions.cells import Cell
@@ -77,6 +77,11 @@ class Restored:
         if not self._cpu_limited:
             self._cpu_limited = True
             self._cell.cgroup.limit_cpu(self._memory_mb / CORE_MB)
+
+    def boost(self) -> None:
+        """Lift it, until `end_init`."""
+        self._cpu_limited = False
+        self._cell.cgroup.limit_cpu(None)
 
     async def freeze(self) -> None:
         """Stop every process until `thaw`."""
@@ -139,6 +144,7 @@ class Snapshot:
         self._unused.set()
         self._sandbox = sandbox
         self._turn = asyncio.Lock()  # one at a time may go through the door
+        sandbox.end_init()  # it has its share like any function, and more only while it forks
         self._reserve = Reserve(self._prepare)
         self._reserve.asked()  # a version is published to be used
         self.alive = True
@@ -191,13 +197,24 @@ class Snapshot:
             async with self._turn:
                 try:
                     cell.cgroup.limit_memory(self._memory_mb)
-                    child = self._ask(number, cell)
-                    undo.pop_all()  # it is the child's now
-                    await self._admit(child, cell)
+                    with self._boosted():
+                        child = self._ask(number, cell)
+                        undo.pop_all()  # it is the child's now
+                        await self._admit(child, cell)
                 except (OSError, TimeoutError, PrivilegesKept) as problem:
                     why = problem or "it does not answer"
                     raise SandboxError(f"the snapshot cannot be restored: {why}") from problem
         return child
+
+    @contextlib.contextmanager
+    def _boosted(self) -> Iterator[None]:
+        """The whole machine, for a fork."""
+        self._sandbox.boost()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # its groups are gone
+                self._sandbox.end_init()
 
     async def _admit(self, child: Restored, cell: Cell) -> None:
         """Let the new process set itself up, and look whether it has laid its privileges down.
