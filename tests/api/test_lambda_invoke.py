@@ -257,6 +257,8 @@ def test_response_streaming(fn: Lambda) -> None:
     assert end["ErrorCode"] == "Unhandled"
     assert "it broke" in end["ErrorDetails"]
     assert refused(fn.client.invoke_with_response_stream, FunctionName="absent").status == 404
+    dry = fn.client.invoke_with_response_stream(FunctionName=name, InvocationType="DryRun")
+    assert (dry["StatusCode"], list(dry["EventStream"])) == (204, [])
 
 
 def test_logs_and_own_calls(fn: Lambda) -> None:

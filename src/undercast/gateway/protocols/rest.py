@@ -102,7 +102,8 @@ class _RestProtocol(Protocol):
         body: bytes | AsyncIterator[bytes] = b""
         content_type = self.content_type
         if compiled.events is not None:
-            body, content_type = compiled.events.stream(result[str(bindings.payload)]), CONTENT_TYPE
+            if (events := result.get(str(bindings.payload))) is not None:  # a dry run has none
+                body, content_type = compiled.events.stream(events), CONTENT_TYPE
         elif bindings.payload is not None and bindings.payload_shape is not None:
             value = result.get(bindings.payload)
             if bindings.payload_shape.type_name in _RAW:

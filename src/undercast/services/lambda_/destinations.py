@@ -15,7 +15,7 @@ from undercast.services.lambda_.names import LATEST, Ref
 
 _FUNCTION = re.compile(r"arn:aws[a-zA-Z-]*:lambda:([^:]+):(\d{12}):function:([a-zA-Z0-9-_]+)(?::([^:]+))?")
 _TO_COME = {"sqs": "SQS queues", "sns": "SNS topics", "events": "EventBridge buses", "s3": "S3 buckets"}
-_INSTEAD = "Name a function's ARN, which can do the same: it receives the record as its event."
+_INSTEAD = "Name a function's ARN, which can do the same: it receives {} as its event."
 
 
 def parse_function(arn: str) -> Ref | None:
@@ -32,7 +32,8 @@ def check_dead_letter(core: Core, call: Call, arn: str) -> None:
     if target is None:
         service = arn.split(":")[2] if arn.count(":") >= 5 else ""
         if service in _TO_COME:
-            raise errors.unsupported(f"A dead-letter target among {_TO_COME[service]}", _INSTEAD)
+            what = f"A dead-letter target among {_TO_COME[service]}"
+            raise errors.unsupported(what, _INSTEAD.format("what the failed one received"))
         raise errors.invalid(f"The target ARN {arn} of the DeadLetterConfig is invalid.")
     _check_function(core, call, arn, target)
 
@@ -48,7 +49,9 @@ def check(core: Core, call: Call, function: Ref, config: dict[str, Any]) -> None
                 raise errors.invalid("You can't specify the function as a destination for itself.")
             _check_function(core, call, arn, target)
         elif service in _TO_COME:
-            raise errors.unsupported(f"A destination among {_TO_COME[service]}", _INSTEAD)
+            raise errors.unsupported(
+                f"A destination among {_TO_COME[service]}", _INSTEAD.format("the record")
+            )
         else:
             shown = {on: f"On{on[2:]}(destination={arn})" if (arn := given[on]) else "null" for on in given}
             raise errors.invalid(
