@@ -74,6 +74,16 @@ def test_bad_requests_are_named(account: Account, change: dict[str, object], cod
     assert error.value.response["Error"]["Code"] == code
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1e200])
+def test_what_is_no_number_is_refused(account: Account, number: float) -> None:
+    for datum in ({"Value": number}, {"Values": [1.0, number]}):
+        with pytest.raises(ClientError) as error:
+            account.client("cloudwatch").put_metric_data(
+                Namespace="App", MetricData=[{"MetricName": "x", **datum}]
+            )
+        assert error.value.response["Error"]["Code"] == "InvalidParameterValue"
+
+
 def test_the_aws_command_reads_metrics(account: Account) -> None:
     account.aws("cloudwatch", "put-metric-data", "--namespace", "Cli", "--metric-name", "n", "--value", "5")
     assert (

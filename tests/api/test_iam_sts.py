@@ -46,6 +46,10 @@ def test_roles_from_creation_to_deletion(account: Account) -> None:
     with pytest.raises(ClientError) as error:
         iam.create_role(RoleName="bad", AssumeRolePolicyDocument='{"Statement": []')
     assert code(error) == "MalformedPolicyDocument"
+    with pytest.raises(ClientError) as error:
+        other = TRUST_LAMBDA.replace("sts:AssumeRole", "s3:GetObject")
+        iam.create_role(RoleName="bad", AssumeRolePolicyDocument=other)
+    assert "may only specify STS AssumeRole actions" in error.value.response["Error"]["Message"]
 
     iam.attach_role_policy(
         RoleName="Worker", PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"

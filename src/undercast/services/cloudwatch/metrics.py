@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from undercast.services.pagination import BadToken, page
 from undercast.store.store import Store
 from undercast.store.tables.metrics import MetricMinute
 
+_LARGEST = 2.0**360  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
 _DIMENSIONS = 30  # AWS's most per metric
 _POINTS = 1440  # most datapoints of GetMetricStatistics
 _LISTED = 500
@@ -193,7 +195,25 @@ def _minute(call: Call, namespace: str, datum: Params) -> Minute:
     return Minute(call.account, call.region, namespace, datum["MetricName"], _pairs(datum), minute)
 
 
+def _check_numbers(datum: Params) -> None:
+    """Refuse what is no number one can calculate with, as AWS does."""
+    statistics = datum.get("StatisticValues") or {}
+    for number in (
+        *(datum[name] for name in ("Value",) if name in datum),
+        *datum.get("Values", ()),
+        *datum.get("Counts", ()),
+        *statistics.values(),
+    ):
+        if not math.isfinite(number) or abs(number) > _LARGEST:
+            raise AwsError(
+                "InvalidParameterValue",
+                f"The value {number} for parameter MetricData.member.1.Value is invalid: special values and "
+                "values beyond 2^360 are not supported.",
+            )
+
+
 def _summarised(datum: Params) -> Summary:
+    _check_numbers(datum)
     summary = Summary(datum.get("Unit", "None"))
     if (given := datum.get("StatisticValues")) is not None:
         _merge_statistics(summary, given)

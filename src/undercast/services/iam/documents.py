@@ -43,6 +43,10 @@ def _check(statement: Any, *, trust: bool) -> None:
     if "Action" not in statement and "NotAction" not in statement:
         raise _malformed("Policy statement must contain actions.")
     if trust:
+        actions = statement.get("Action", [])
+        for action in [actions] if isinstance(actions, str) else actions:
+            if not str(action).lower().startswith("sts:") and action != "*":
+                raise _malformed("AssumeRole policy may only specify STS AssumeRole actions.")
         if "Resource" in statement or "NotResource" in statement:
             raise _malformed("Has prohibited field Resource")
         if "Principal" not in statement and "NotPrincipal" not in statement:
