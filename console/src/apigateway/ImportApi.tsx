@@ -1,8 +1,9 @@
 import { ApiGatewayV2Client, ImportApiCommand } from "@aws-sdk/client-apigatewayv2";
-import { FileUpload, FormField, Textarea } from "@cloudscape-design/components";
+import { FormField, Textarea } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
 import { EditModal } from "../shared/EditModal";
+import { FilePicker } from "../shared/FilePicker";
 import { useFlash } from "../shared/flash";
 
 /** An HTTP API from an OpenAPI 3.0 definition, a file or a text. */
@@ -26,21 +27,7 @@ export function ImportApi({ onImported, onClose }: { onImported(id: string): voi
 
   return (
     <EditModal title="Import an HTTP API" action="Import" disabled={!definition.trim()} onClose={onClose} onSave={send}>
-      <FormField label="OpenAPI file" description="Optional: fills in the definition below.">
-        <FileUpload
-          value={files}
-          onChange={({ detail }) => void take(detail.value)}
-          accept=".json,.yaml,.yml"
-          i18nStrings={{
-            uploadButtonText: () => "Choose file",
-            dropzoneText: () => "Drop the file here",
-            removeFileAriaLabel: () => "Remove file",
-            limitShowFewer: "Show fewer",
-            limitShowMore: "Show more",
-            errorIconAriaLabel: "Error",
-          }}
-        />
-      </FormField>
+      <FilePicker label="OpenAPI file" description="Optional: fills in the definition below." accept=".json,.yaml,.yml" files={files} onChange={(chosen) => void take(chosen)} />
       <FormField label="OpenAPI 3.0 definition" description="JSON or YAML">
         <Textarea value={definition} rows={12} spellcheck={false} onChange={({ detail }) => setDefinition(detail.value)} />
       </FormField>

@@ -49,7 +49,7 @@ export function Dashboard() {
       <Container header={<Header variant="h2" description={`You are using the following resources in ${session.region}.`}>Resources</Header>}>
         <Loaded live={live}>
           {(counts) => (
-            <ColumnLayout columns={4} variant="text-grid">
+            <ColumnLayout columns={4} minColumnWidth={130} variant="text-grid">
               {counts.map(([label, count, path]) => (
                 <div key={label}>
                   <Box variant="awsui-key-label">

@@ -29,6 +29,7 @@ export function FunctionPage() {
   const flash = useFlash();
   const navigate = useNavigate();
   const [tab, setTab] = useAddressTab("code");
+  const [edited, setEdited] = useState(false);
   const [dialog, setDialog] = useState<Dialog>();
   const [description, setDescription] = useState("");
 
@@ -83,8 +84,14 @@ export function FunctionPage() {
               activeTabId={tab.split(".")[0]}
               onChange={({ detail }) => setTab(detail.activeTabId)}
               tabs={[
-                { id: "code", label: "Code", content: <CodeTab view={shown} part={tab.split(".")[1]} onChanged={live.refresh} onTest={() => setTab("test")} /> },
-                { id: "test", label: "Test", content: <TestTab view={shown} /> },
+                // What is typed there stays while another tab is open.
+                {
+                  id: "code",
+                  label: "Code",
+                  contentRenderStrategy: "lazy",
+                  content: <CodeTab view={shown} part={tab.split(".")[1]} onChanged={live.refresh} onEdited={setEdited} onTest={() => setTab("test")} />,
+                },
+                { id: "test", label: "Test", contentRenderStrategy: "lazy", content: <TestTab view={shown} edited={edited} /> },
                 { id: "monitor", label: "Monitor", content: <Monitor view={shown} /> },
                 {
                   id: "configuration",

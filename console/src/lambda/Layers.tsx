@@ -1,13 +1,14 @@
 import { DeleteLayerVersionCommand, LambdaClient, paginateListLayers, PublishLayerVersionCommand } from "@aws-sdk/client-lambda";
-import { Button, FileUpload, FormField, Input } from "@cloudscape-design/components";
+import { Button, FormField, Input } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
 import { allPages, useLive } from "../aws/useLive";
 import { Copyable, when } from "../shared/details";
+import { EditModal } from "../shared/EditModal";
+import { FilePicker } from "../shared/FilePicker";
 import { useFlash } from "../shared/flash";
 import { RemoveButton } from "../shared/RemoveButton";
 import { ResourceTable } from "../shared/ResourceTable";
-import { EditModal } from "../shared/EditModal";
 
 /** Layers, with their newest versions. */
 export function Layers() {
@@ -81,22 +82,7 @@ function CreateLayer({ onCreated, onClose }: { onCreated(): Promise<void>; onClo
       <FormField label="Name">
         <Input value={name} onChange={({ detail }) => setName(detail.value)} />
       </FormField>
-      <FormField label="Package" description="A .zip file; Python packages go below python/.">
-        <FileUpload
-          value={files}
-          accept=".zip"
-          onChange={({ detail }) => setFiles(detail.value)}
-          i18nStrings={{
-            uploadButtonText: () => "Choose file",
-            dropzoneText: () => "Drop file to upload",
-            removeFileAriaLabel: () => "Remove file",
-            limitShowFewer: "Show fewer files",
-            limitShowMore: "Show more files",
-            errorIconAriaLabel: "Error",
-          }}
-          showFileSize
-        />
-      </FormField>
+      <FilePicker label="Package" description="A .zip file; Python packages go below python/." accept=".zip" files={files} onChange={setFiles} />
     </EditModal>
   );
 }

@@ -34,7 +34,7 @@ export function Monitor({ view }: { view: FunctionView }) {
   );
 
   function series(metric: string, stat: Series["stat"], label = metric): Series {
-    return { label, namespace: "AWS/Lambda", metric, dimensions: { FunctionName: view.name }, stat };
+    return { label, namespace: "AWS/Lambda", metric, dimensions: { FunctionName: view.name }, stat, counts: metric !== "Duration" };
   }
 
   const charts: { title: string; series: Series[]; unit?: string }[] = [

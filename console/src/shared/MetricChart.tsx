@@ -8,6 +8,8 @@ export interface Series {
   namespace: string;
   metric: string;
   dimensions: Record<string, string>;
+  /** Nothing told means that nothing happened: drawn as zero. */
+  counts?: boolean;
   stat: "Sum" | "Average" | "Maximum" | "Minimum" | "SampleCount" | `p${number}`;
 }
 
@@ -55,10 +57,10 @@ export function MetricChart({ title, series, minutes, unit }: Props) {
   );
 
   const data = live.data;
-  const lines: MixedLineBarChartProps.LineDataSeries<Date>[] = (data?.results ?? []).map((one) => ({
+  const lines: MixedLineBarChartProps.LineDataSeries<Date>[] = (data?.results ?? []).map((one, place) => ({
     type: "line",
     title: one.Label ?? "",
-    data: drawn((one.Timestamps ?? []).map((x, index) => ({ x, y: one.Values?.[index] ?? 0 })), period * 1000),
+    data: (series[place]?.counts ? counted : drawn)((one.Timestamps ?? []).map((x, index) => ({ x, y: one.Values?.[index] ?? 0 })), period * 1000, data!.start, data!.end),
     valueFormatter: (value) => `${value.toLocaleString(undefined, { maximumFractionDigits: 2 })}${unit ? ` ${unit}` : ""}`,
   }));
 
@@ -93,6 +95,16 @@ function drawn(points: Point[], periodMs: number): Point[] {
     const next = points[index + 1];
     return next && next.x.getTime() - point.x.getTime() <= periodMs ? [point] : [point, { x: new Date(point.x.getTime() + periodMs), y: point.y }];
   });
+}
+
+/** A count of every period, zero where none is told; the last period is left out until something is. */
+function counted(points: Point[], periodMs: number, start: Date, end: Date): Point[] {
+  const told = new Map(points.map((point) => [point.x.getTime(), point.y]));
+  const all: Point[] = [];
+  for (let time = Math.ceil(start.getTime() / periodMs) * periodMs; time < end.getTime(); time += periodMs) {
+    if (told.has(time) || time + periodMs < end.getTime()) all.push({ x: new Date(time), y: told.get(time) ?? 0 });
+  }
+  return all;
 }
 
 function clock(time: Date): string {

@@ -12,9 +12,10 @@ import {
   type TableProps,
   TextFilter,
 } from "@cloudscape-design/components";
-import { type ReactNode, useRef, useState } from "react";
+import { type ReactNode, useMemo, useRef, useState } from "react";
 import { useSearchParams } from "react-router-dom";
 import type { Live } from "../aws/useLive";
+import { columnWidths } from "./columnWidths";
 import { plural } from "./words";
 
 export interface Column<T> {
@@ -58,8 +59,10 @@ export function ResourceTable<T>(props: Props<T>) {
   const all = live.data ?? [];
   const nouns = plural(noun);
   const search = address.get("search") ?? "";
+  // Columns begin as wide as what is in them, measured when there is something for the first time.
   const filled = useRef(false);
   filled.current ||= all.length > 0;
+  const natural = useMemo(() => columnWidths(columns, all), [filled.current]);
 
   const { items, filteredItemsCount, collectionProps, filterProps, paginationProps } = useCollection(all, {
     filtering: {
@@ -100,7 +103,6 @@ export function ResourceTable<T>(props: Props<T>) {
         </Alert>
       )}
       <Table
-        // Columns are as wide as what is in them; that is measured once, when there is something.
         key={String(filled.current)}
         {...collectionProps}
         variant={props.variant ?? "container"}
@@ -118,7 +120,7 @@ export function ResourceTable<T>(props: Props<T>) {
           header: column.header,
           cell: column.cell ?? ((item: T) => shown(column.text?.(item))),
           minWidth: 80,
-          width: preferences.widths[column.id],
+          width: preferences.widths[column.id] ?? natural[column.id],
           // Which column is sorted is known by this field: the comparators are made anew each time.
           sortingField: column.text && column.id,
           sortingComparator: column.text && ((a: T, b: T) => compare(column.text!(a) ?? "", column.text!(b) ?? "")),

@@ -10,7 +10,14 @@ export default function Connect() {
   const id = useParams().id!;
   const live = useInstances([id]);
   const [user, setUser] = useState("ec2-user");
-  const [open, setOpen] = useState(false);
+  // How many terminals were opened: each is a session of its own.
+  const [count, setCount] = useState(0);
+  const [state, setState] = useState<"none" | "open" | "ended">("none");
+
+  function connect() {
+    setCount(count + 1);
+    setState("open");
+  }
 
   return (
     <SpaceBetween size="l">
@@ -31,17 +38,17 @@ export default function Connect() {
                     <Container>
                       <SpaceBetween size="m">
                         <FormField label="Username" description="The default user name of the image.">
-                          <Input value={user} disabled={open} onChange={({ detail }) => setUser(detail.value)} />
+                          <Input value={user} disabled={state === "open"} onChange={({ detail }) => setUser(detail.value)} />
                         </FormField>
-                        {open ? (
+                        {state !== "none" ? (
                           <>
-                            <Terminal instanceId={id} user={user} onClosed={() => undefined} />
-                            <Button onClick={() => setOpen(false)}>Disconnect</Button>
+                            <Terminal key={count} instanceId={id} user={user} onClosed={() => setState("ended")} />
+                            {state === "open" ? <Button onClick={() => setState("none")}>Disconnect</Button> : <Button onClick={connect}>Reconnect</Button>}
                           </>
                         ) : (
                           <>
                             <Alert type="info">The security group has to let port 22 in from this machine.</Alert>
-                            <Button variant="primary" disabled={!user || instance.State?.Name !== "running"} onClick={() => setOpen(true)}>
+                            <Button variant="primary" disabled={!user || instance.State?.Name !== "running"} onClick={connect}>
                               Connect
                             </Button>
                           </>

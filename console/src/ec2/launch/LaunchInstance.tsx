@@ -11,7 +11,7 @@ import {
   RunInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { Alert, Box, Button, ColumnLayout, Container, CopyToClipboard, ExpandableSection, Form, Grid, Header, SpaceBetween } from "@cloudscape-design/components";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router-dom";
 import { useClient } from "../../aws/clients";
 import { allPages, useLive } from "../../aws/useLive";
@@ -19,13 +19,14 @@ import { Details } from "../../shared/details";
 import { Failure } from "../../shared/Failure";
 import { useFlash } from "../../shared/flash";
 import { useAction } from "../../shared/useAction";
-import { permissionOf } from "../security/rules";
+import { emptyDraft, permissionOf } from "../security/rules";
+import { useMyAddress } from "../security/useMyAddress";
 import { AdvancedSection } from "./AdvancedSection";
 import { ImageSection } from "./ImageSection";
 import { KeyPairSection } from "./KeyPairSection";
 import { NameSection } from "./NameSection";
 import { NetworkSection } from "./NetworkSection";
-import { commands, newPlan, type Plan, runInstances } from "./plan";
+import { commands, freeGroupName, groupDescription, newPlan, type Plan, runInstances } from "./plan";
 import { StorageSection } from "./StorageSection";
 import { TypeSection } from "./TypeSection";
 
@@ -37,6 +38,9 @@ export default function LaunchInstance() {
   const [address] = useSearchParams();
   const [plan, setPlan] = useState<Plan>(() => ({ ...newPlan(), imageId: address.get("image") ?? undefined, spot: address.get("spot") === "yes" }));
   const { run, busy, error } = useAction();
+  const [missed, setMissed] = useState(false);
+  const keyPlace = useRef<HTMLDivElement>(null);
+  const mine = useMyAddress();
   const images = useLive(async () => (await ec2.send(new DescribeImagesCommand({}))).Images ?? [], [ec2], 60_000);
   const types = useLive(() => allPages(paginateDescribeInstanceTypes({ client: ec2 }, {}), (page) => page.InstanceTypes), [ec2], 600_000);
   const keys = useLive(async () => (await ec2.send(new DescribeKeyPairsCommand({}))).KeyPairs ?? [], [ec2], 15_000);
@@ -55,11 +59,19 @@ export default function LaunchInstance() {
     if (image?.RootDeviceName) change({ rootDevice: image.RootDeviceName });
   }, [image?.RootDeviceName]);
 
+  // SSH from here is let in, and the group has a name, until it is chosen otherwise.
+  useEffect(() => {
+    if (mine) setPlan((old) => (old.rules.length ? old : { ...old, rules: [{ ...emptyDraft("ssh"), sourceKind: "mine", source: `${mine}/32` }] }));
+  }, [mine]);
+  useEffect(() => {
+    if (groups.data && !plan.groupName) change({ groupName: freeGroupName(groups.data) });
+  }, [groups.data]);
+
   async function launch() {
     let groupIds = plan.groupIds;
     if (plan.groups === "new") {
       const VpcId = subnets.data?.find((one) => one.SubnetId === plan.subnetId)?.VpcId;
-      const made = await ec2.send(new CreateSecurityGroupCommand({ GroupName: plan.groupName, Description: "made by the launch page", VpcId }));
+      const made = await ec2.send(new CreateSecurityGroupCommand({ GroupName: plan.groupName, Description: groupDescription(plan), VpcId }));
       groupIds = [made.GroupId!];
       try {
         if (plan.rules.length) await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: made.GroupId, IpPermissions: plan.rules.map(permissionOf) }));
@@ -77,6 +89,13 @@ export default function LaunchInstance() {
     navigate(ids.length === 1 ? `/ec2/instances/${ids[0]}` : "/ec2/instances");
   }
 
+  /** As on AWS, no key pair is a choice too: one that is made, not missed. */
+  function choose() {
+    setMissed(plan.keyName === undefined);
+    if (plan.keyName === undefined) keyPlace.current?.scrollIntoView({ block: "center" });
+    else void run(launch);
+  }
+
   const section = { plan, change };
   return (
     <Form header={<Header variant="h1" description="Create virtual machines that run on this cloud.">Launch an instance</Header>}>
@@ -85,8 +104,10 @@ export default function LaunchInstance() {
           <NameSection {...section} />
           <ImageSection {...section} images={images} />
           <TypeSection {...section} types={types} />
-          <KeyPairSection {...section} keys={keys} />
-          <NetworkSection {...section} groups={groups} subnets={subnets} />
+          <div ref={keyPlace}>
+            <KeyPairSection {...section} keys={keys} missed={missed} />
+          </div>
+          <NetworkSection {...section} groups={groups} subnets={subnets} mine={mine} />
           <StorageSection {...section} />
           <AdvancedSection {...section} />
         </SpaceBetween>
@@ -103,10 +124,10 @@ export default function LaunchInstance() {
                   ["Storage (volumes)", `1 volume - ${plan.rootGib} GiB`],
                 ]}
               />
-              {!plan.keyName && <Alert type="warning">Without a key pair nobody can log in with SSH.</Alert>}
+              {plan.keyName === "" && <Alert type="warning">Without a key pair nobody can log in with SSH.</Alert>}
               <Failure error={error} />
               <ColumnLayout columns={1}>
-                <Button variant="primary" fullWidth loading={busy} disabled={!plan.imageId || (plan.groups === "existing" && !plan.groupIds.length)} onClick={() => void run(launch)}>
+                <Button variant="primary" fullWidth loading={busy} disabled={!plan.imageId || (plan.groups === "existing" && !plan.groupIds.length)} onClick={choose}>
                   Launch instance
                 </Button>
                 <Button variant="link" fullWidth onClick={() => navigate("/ec2/instances")}>

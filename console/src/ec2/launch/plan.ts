@@ -1,4 +1,4 @@
-import type { RunInstancesCommandInput } from "@aws-sdk/client-ec2";
+import type { RunInstancesCommandInput, SecurityGroup } from "@aws-sdk/client-ec2";
 import { type Draft, permissionOf } from "../security/rules";
 
 /** Everything the launch page asks. */
@@ -7,6 +7,7 @@ export interface Plan {
   count: number;
   imageId: string | undefined;
   instanceType: string;
+  /** "" is none; undefined is not chosen yet. */
   keyName: string | undefined;
   subnetId: string | undefined;
   /** "new" makes a security group of the rules, "existing" takes groups that are there. */
@@ -38,7 +39,7 @@ export function newPlan(): Plan {
     subnetId: undefined,
     groups: "new",
     groupIds: [],
-    groupName: `launch-wizard-${Date.now().toString(36)}`,
+    groupName: "",
     rules: [],
     publicAddress: true,
     rootGib: 8,
@@ -55,6 +56,14 @@ export function newPlan(): Plan {
   };
 }
 
+/** The first name of AWS's kind that no group has yet. */
+export function freeGroupName(groups: SecurityGroup[]): string {
+  const taken = new Set(groups.map((group) => group.GroupName));
+  let count = 1;
+  while (taken.has(`launch-wizard-${count}`)) count++;
+  return `launch-wizard-${count}`;
+}
+
 /** The parameters of RunInstances; `groupIds` are those that are there by now. */
 export function runInstances(plan: Plan, groupIds: string[]): RunInstancesCommandInput {
   return {
@@ -62,7 +71,7 @@ export function runInstances(plan: Plan, groupIds: string[]): RunInstancesComman
     InstanceType: plan.instanceType as never,
     MinCount: plan.count,
     MaxCount: plan.count,
-    KeyName: plan.keyName,
+    KeyName: plan.keyName || undefined,
     NetworkInterfaces: [{ DeviceIndex: 0, SubnetId: plan.subnetId, Groups: groupIds, AssociatePublicIpAddress: plan.publicAddress }],
     BlockDeviceMappings: [{ DeviceName: plan.rootDevice, Ebs: { VolumeSize: plan.rootGib, DeleteOnTermination: plan.deleteRoot } }],
     ...(plan.spot ? { InstanceMarketOptions: { MarketType: "spot" } } : { InstanceInitiatedShutdownBehavior: plan.shutdown }),
@@ -83,7 +92,7 @@ export function commands(plan: Plan): string {
   let groups = plan.groupIds.join(" ");
   if (plan.groups === "new") {
     lines.push(
-      `group=$(aws ec2 create-security-group --group-name ${quoted(plan.groupName)} --description ${quoted("made by the launch page")} --query GroupId --output text)`,
+      `group=$(aws ec2 create-security-group --group-name ${quoted(plan.groupName)} --description ${quoted(groupDescription(plan))} --query GroupId --output text)`,
     );
     if (plan.rules.length)
       lines.push(`aws ec2 authorize-security-group-ingress --group-id "$group" --ip-permissions ${quoted(JSON.stringify(plan.rules.map(permissionOf)))}`);
@@ -111,6 +120,10 @@ export function commands(plan: Plan): string {
   ].filter(Boolean);
   lines.push(words.join(" \\\n    "));
   return lines.join("\n");
+}
+
+export function groupDescription(plan: Plan): string {
+  return `${plan.groupName} created by the launch page`;
 }
 
 function quoted(text: string): string {

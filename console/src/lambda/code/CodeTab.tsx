@@ -23,21 +23,24 @@ import { runtimeLabel, RUNTIMES } from "../runtimes";
 import { download, type Files, pack, textOf, toBytes } from "./archive";
 import { Editor } from "./Editor";
 import { LayersPanel } from "./LayersPanel";
+import { UploadZip } from "./UploadZip";
 
 interface Props {
   view: FunctionView;
   onChanged(): Promise<void>;
+  /** Whether there are changes that are not deployed. */
+  onEdited(edited: boolean): void;
   onTest(): void;
 }
 
 /** The function's source: a file tree, an editor, Deploy. */
-export function CodeTab({ view, part, onChanged, onTest }: Props & { part: string | undefined }) {
+export function CodeTab({ view, part, onChanged, onEdited, onTest }: Props & { part: string | undefined }) {
   const sha = view.configuration.CodeSha256;
   // Fetched once for each package: what is being edited is not overwritten by a refresh.
   const live = useLive(async () => (view.codeUrl ? download(view.codeUrl) : {}), [sha], 3_600_000);
   return (
     <SpaceBetween size="l">
-      <Loaded live={live}>{(files) => <Source key={sha} view={view} files={files} onChanged={onChanged} onTest={onTest} />}</Loaded>
+      <Loaded live={live}>{(files) => <Source key={sha} view={view} files={files} onChanged={onChanged} onEdited={onEdited} onTest={onTest} />}</Loaded>
       <Container header={<Header variant="h2">Code properties</Header>}>
         <Details
           items={[
@@ -53,7 +56,7 @@ export function CodeTab({ view, part, onChanged, onTest }: Props & { part: strin
   );
 }
 
-function Source({ view, files, onChanged, onTest }: Props & { files: Files }) {
+function Source({ view, files, onChanged, onEdited, onTest }: Props & { files: Files }) {
   const lambda = useClient(LambdaClient);
   const flash = useFlash();
   const readOnly = view.configuration.Version !== "$LATEST";
@@ -61,12 +64,14 @@ function Source({ view, files, onChanged, onTest }: Props & { files: Files }) {
   const [open, setOpen] = useState(() => mainFile(Object.keys(files), view.configuration.Handler));
   const [busy, setBusy] = useState(false);
   const [newName, setNewName] = useState("");
+  const [uploading, setUploading] = useState(false);
   const changed = Object.keys({ ...files, ...edited }).filter((path) => files[path] !== edited[path] && !same(files[path], edited[path]));
   const dirty = changed.length > 0;
   const content = open === undefined ? undefined : edited[open];
   const text = content && textOf(content);
 
   useEffect(() => {
+    onEdited(dirty);
     if (!dirty) return;
     const warn = (event: BeforeUnloadEvent) => event.preventDefault();
     addEventListener("beforeunload", warn);
@@ -92,6 +97,9 @@ function Source({ view, files, onChanged, onTest }: Props & { files: Files }) {
           actions={
             <SpaceBetween direction="horizontal" size="xs" alignItems="center">
               {dirty && <Badge color="red">Changes not deployed</Badge>}
+              <Button disabled={readOnly} onClick={() => setUploading(true)}>
+                Upload .zip file
+              </Button>
               <Button onClick={onTest}>Test</Button>
               <Button disabled={!dirty} onClick={() => setEdited(files)}>
                 Revert
@@ -106,6 +114,7 @@ function Source({ view, files, onChanged, onTest }: Props & { files: Files }) {
         </Header>
       }
     >
+      {uploading && <UploadZip name={view.name} onChanged={onChanged} onClose={() => setUploading(false)} />}
       {readOnly && <Alert>You can only edit your function code from the unpublished function ($LATEST).</Alert>}
       <Grid gridDefinition={[{ colspan: { default: 12, s: 3 } }, { colspan: { default: 12, s: 9 } }]}>
         <SpaceBetween size="xs">

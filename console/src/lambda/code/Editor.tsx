@@ -55,7 +55,7 @@ export function Editor({ name, value, onChange, onSave, label, minHeight = 320 }
           language(name),
           dark ? [deeper, oneDark] : [],
           EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
-          EditorView.theme({ "&": { fontSize: "13px", minHeight: `${minHeight}px` }, ".cm-scroller": { minHeight: `${minHeight}px`, overflow: "auto" } }),
+          EditorView.theme({ "&": { fontSize: "13px", minHeight: `${minHeight}px` }, ".cm-scroller": { overflow: "auto" }, ".cm-content, .cm-gutter": { minHeight: `${minHeight}px` } }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) handlers.current.onChange(update.state.doc.toString());
           }),

@@ -8,7 +8,7 @@ import { useEventInvokeConfig } from "../useEventInvokeConfig";
 import { AddDestination } from "./AddDestination";
 import { AddTrigger } from "./AddTrigger";
 import { Diagram } from "./Diagram";
-import { useTriggers } from "./useTriggers";
+import { type Trigger, useTriggers } from "./useTriggers";
 
 interface Props {
   view: FunctionView;
@@ -30,16 +30,16 @@ export function Overview({ view, onOpenTab, onChanged }: Props) {
 
   return (
     <Container header={<Header variant="h2">Function overview</Header>}>
-      <Grid gridDefinition={[{ colspan: { default: 12, m: 8, l: 9 } }, { colspan: { default: 12, m: 4, l: 3 } }]}>
+      <Grid gridDefinition={[{ colspan: { default: 12, s: 8, l: 9 } }, { colspan: { default: 12, s: 4, l: 3 } }]}>
         <Diagram
           name={view.name}
           layers={view.configuration.Layers?.length ?? 0}
           onOpenLayers={() => onOpenTab("code.layers")}
-          triggers={(triggers.data ?? []).map((one) => ({
-            key: one.url + one.route,
-            kind: one.kind,
-            name: one.name ?? one.authorization ?? "",
-            onOpen: () => onOpenTab(one.apiId ? "configuration.triggers" : "configuration.url"),
+          triggers={boxes(triggers.data ?? []).map(([first, count]) => ({
+            key: first.apiId ?? first.kind,
+            kind: count > 1 ? `${first.kind} (${count})` : first.kind,
+            name: first.name ?? `Auth type: ${first.authorization}`,
+            onOpen: () => onOpenTab(first.apiId ? "configuration.triggers" : "configuration.url"),
           }))}
           destinations={destinations.map((one) => ({
             key: one.kind,
@@ -89,4 +89,10 @@ export function Overview({ view, onOpenTab, onChanged }: Props) {
       {adding === "destination" && <AddDestination view={view} config={asynchronous.data} onClose={() => setAdding(undefined)} onAdded={asynchronous.refresh} />}
     </Container>
   );
+}
+
+/** One of each API, and how many of its routes lead to the function. */
+function boxes(triggers: Trigger[]): [Trigger, number][] {
+  const firsts = triggers.filter((one, index) => triggers.findIndex((other) => other.apiId === one.apiId) === index);
+  return firsts.map((first) => [first, triggers.filter((one) => one.apiId === first.apiId).length]);
 }

@@ -4,6 +4,7 @@ import { type ApiView, fetchApi, functionArn, integrationOf, invokeUrl } from ".
 import { useClient } from "../../aws/clients";
 import { type Live, useLive } from "../../aws/useLive";
 import { apiIds, type FunctionView } from "../function";
+import { FOLLOWING_MS, useFollowing } from "../useFollowing";
 
 /** What invokes a function over HTTP: a route of an API, or the function's own URL. */
 export interface Trigger {
@@ -23,7 +24,7 @@ export function useTriggers(view: FunctionView): Live<Trigger[]> {
   const lambda = useClient(LambdaClient);
   const gateway = useClient(ApiGatewayV2Client);
   const ids = apiIds(view);
-  return useLive(
+  const live = useLive(
     async () => {
       const [url, ...apis] = await Promise.all([
         lambda.send(new GetFunctionUrlConfigCommand({ FunctionName: view.name, Qualifier: view.qualifier })).catch(unlessAbsent),
@@ -34,8 +35,9 @@ export function useTriggers(view: FunctionView): Live<Trigger[]> {
       return [...own, ...apis.flatMap((api) => (api ? triggersOf(api, view.name) : []))];
     },
     [lambda, gateway, view.name, view.qualifier, ids.join()],
-    10_000,
+    FOLLOWING_MS,
   );
+  return useFollowing(view, live);
 }
 
 function unlessAbsent(error: Error): undefined {

@@ -50,7 +50,7 @@ export function Result({ outcome, name }: { outcome: Outcome; name: string }) {
             items={[
               ["Duration", outcome.report.Duration],
               ["Billed duration", outcome.report["Billed Duration"]],
-              ["Init duration", outcome.report["Init Duration"] ?? outcome.report["Restore Duration"] ?? "Warm"],
+              ...startOf(outcome.report),
               ["Max memory used", outcome.report["Max Memory Used"]],
               ["Resources configured", outcome.report["Memory Size"]],
               ["Version", outcome.version],
@@ -65,6 +65,12 @@ export function Result({ outcome, name }: { outcome: Outcome; name: string }) {
       </ExpandableSection>
     </Alert>
   );
+}
+
+/** How long the start of a new environment took; nothing where one was there. */
+function startOf(report: Outcome["report"]): [string, string][] {
+  if (report["Init Duration"]) return [["Init duration", report["Init Duration"]]];
+  return report["Restore Duration"] ? [["Restore duration", report["Restore Duration"]]] : [];
 }
 
 function Code({ children, label }: { children: string; label: string }) {

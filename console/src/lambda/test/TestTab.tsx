@@ -1,6 +1,6 @@
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { SchemasClient } from "@aws-sdk/client-schemas";
-import { Button, Container, FormField, Header, Input, RadioGroup, Select, SpaceBetween } from "@cloudscape-design/components";
+import { Alert, Button, Container, FormField, Header, Input, RadioGroup, Select, SpaceBetween } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../../aws/clients";
 import { useSession } from "../../aws/session";
@@ -14,7 +14,7 @@ import { type Outcome, outcomeOf, Result } from "./Result";
 const TEMPLATE = JSON.stringify({ key1: "value1", key2: "value2", key3: "value3" }, null, 2);
 
 /** Invoke the function with a named, saved event, and see everything that came back. */
-export function TestTab({ view }: { view: FunctionView }) {
+export function TestTab({ view, edited }: { view: FunctionView; edited: boolean }) {
   const lambda = useClient(LambdaClient);
   const schemas = useClient(SchemasClient);
   const { session } = useSession();
@@ -89,6 +89,7 @@ export function TestTab({ view }: { view: FunctionView }) {
 
   return (
     <SpaceBetween size="l">
+      {edited && <Alert type="warning">You have undeployed changes. The test runs the code that is deployed.</Alert>}
       {outcome && <Result outcome={outcome} name={view.name} />}
       <Container
         header={
