@@ -39,14 +39,15 @@ def package(source: str, name: str = "index.py", mode: int = 0o644, **more: str)
     return buffer.getvalue()
 
 
-def live_folder(tmp_path: Path, source: str) -> Path:
+def live_folder(tmp_path: Path, source: str, name: str = "index.py") -> Path:
     """A folder of code that a function's user may read, to be run as it is (`S3Bucket=hot-reload`).
 
     What a test puts there is seen by invocations that are under way: how a test tells them to go on.
     """
     folder = tmp_path / unique("live")
     folder.mkdir()
-    (folder / "index.py").write_text(source)
+    (folder / name).write_text(source)
+    (folder / name).chmod(0o755)
     folder.chmod(0o755)
     for parent in folder.parents:
         if str(parent).startswith("/tmp/"):
