@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from support import Account
 
@@ -84,12 +92,15 @@ class Visitor:
     context: BrowserContext
     page: Page
     errors: list[str] = field(default_factory=list)
+    _pending: set[Request] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(WAIT_MS)
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.errors.append(f"{self.page.url}: {error}"))
-        self.page.on("requestfailed", lambda request: self._failed(request.url, request.failure))
+        self.page.on("request", lambda request: self._pending.add(request))
+        self.page.on("requestfinished", lambda request: self._pending.discard(request))
+        self.page.on("requestfailed", self._failed)
 
     def _listen(self, message: ConsoleMessage) -> None:
         address = message.location.get("url", "")
@@ -97,10 +108,11 @@ class Visitor:
         if message.type == "error" and not absent and _MACHINE not in message.text:
             self.errors.append(f"{self.page.url}: {message.text} ({address})")
 
-    def _failed(self, url: str, why: str | None) -> None:
+    def _failed(self, request: Request) -> None:
+        self._pending.discard(request)
         # Leaving a page ends the requests it still waits for.
-        if why not in ("net::ERR_ABORTED", _MACHINE):
-            self.errors.append(f"{self.page.url}: {url} failed: {why}")
+        if request.failure not in ("net::ERR_ABORTED", _MACHINE):
+            self.errors.append(f"{self.page.url}: {request.url} failed: {request.failure}")
 
     def open(self, path: str) -> Page:
         """Open a page of the console by its address and wait until it shows what it is about."""
@@ -126,6 +138,13 @@ class Visitor:
         expect(self.page.locator("main :is(h1, h2, h3):visible").first).to_be_visible()
         expect(self.page.locator("main").get_by_text(re.compile(r"^Loading"))).to_have_count(0)
         expect(self.page.locator("[class*='awsui_spinner']:visible")).to_have_count(0)
+
+    def quiet(self) -> None:
+        """Wait until the page has all it asked for: also what it asks for page by page."""
+        calm = 0
+        while calm < 3:
+            self.page.wait_for_timeout(50)
+            calm = 0 if self._pending else calm + 1
 
     def sign_in(self) -> None:
         """Sign in with the access key, as a person does."""

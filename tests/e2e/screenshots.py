@@ -68,7 +68,7 @@ def _photograph(visitor: Visitor, pages: list[tuple[str, str]], size: str) -> No
         visitor.open("/")
         for name, path in pages:
             visitor.turn_to(path)
-            visitor.page.wait_for_load_state("networkidle")
+            visitor.quiet()
             visitor.photograph(OUT / size / theme / f"{name}.png")
 
 

@@ -28,6 +28,13 @@ def test_a_function_from_scratch_to_an_endpoint(visitor: Visitor) -> None:
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(MEAN)
     expect(marker).to_be_visible()
+    # What is typed stays while something else is looked at, and a test says that it is not deployed.
+    page.get_by_role("tab", name="Test").click()
+    expect(page.get_by_text("You have undeployed changes.")).to_be_visible()
+    visitor.turn_to("/lambda/functions")
+    visitor.turn_to(f"/lambda/functions/{name}")
+    expect(editor).to_contain_text("sum(nums)")
+    expect(marker).to_be_visible()
     page.get_by_role("button", name="Deploy").click()
     expect(page.get_by_text(f"Successfully updated the function {name}.")).to_be_visible()
     expect(marker).to_have_count(0)

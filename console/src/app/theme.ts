@@ -16,7 +16,16 @@ export function applyTheme(theme: Theme): void {
   document.documentElement.style.colorScheme = theme;
 }
 
+const listeners = new Set<() => void>();
+
+/** Be told when another theme is chosen; returns what ends that. For what Cloudscape does not paint. */
+export function onTheme(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
 export function chooseTheme(theme: Theme): void {
   localStorage.setItem(KEY, theme);
   applyTheme(theme);
+  listeners.forEach((listener) => listener());
 }

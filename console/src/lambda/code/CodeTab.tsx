@@ -56,11 +56,15 @@ export function CodeTab({ view, part, onChanged, onEdited, onTest }: Props & { p
   );
 }
 
+/** What was edited and is not deployed, by function and package: it stays while other pages are looked at. */
+const kept = new Map<string, Files>();
+
 function Source({ view, files, onChanged, onEdited, onTest }: Props & { files: Files }) {
   const lambda = useClient(LambdaClient);
   const flash = useFlash();
   const readOnly = view.configuration.Version !== "$LATEST";
-  const [edited, setEdited] = useState<Files>(files);
+  const draft = `${view.configuration.FunctionArn} ${view.configuration.CodeSha256}`;
+  const [edited, setEdited] = useState<Files>(kept.get(draft) ?? files);
   const [open, setOpen] = useState(() => mainFile(Object.keys(files), view.configuration.Handler));
   const [busy, setBusy] = useState(false);
   const [newName, setNewName] = useState("");
@@ -72,11 +76,15 @@ function Source({ view, files, onChanged, onEdited, onTest }: Props & { files: F
 
   useEffect(() => {
     onEdited(dirty);
-    if (!dirty) return;
+    if (!dirty) {
+      kept.delete(draft);
+      return;
+    }
+    kept.set(draft, edited);
     const warn = (event: BeforeUnloadEvent) => event.preventDefault();
     addEventListener("beforeunload", warn);
     return () => removeEventListener("beforeunload", warn);
-  }, [dirty]);
+  }, [dirty, edited]);
 
   async function deploy() {
     if (!dirty || busy) return;

@@ -1,12 +1,12 @@
 import { javascript } from "@codemirror/lang-javascript";
 import { json } from "@codemirror/lang-json";
 import { python } from "@codemirror/lang-python";
-import { EditorState, type Extension } from "@codemirror/state";
+import { Compartment, EditorState, type Extension } from "@codemirror/state";
 import { oneDark } from "@codemirror/theme-one-dark";
 import { EditorView, keymap } from "@codemirror/view";
 import { basicSetup } from "codemirror";
 import { useEffect, useRef } from "react";
-import { storedTheme } from "../../app/theme";
+import { onTheme, storedTheme } from "../../app/theme";
 
 interface Props {
   /** The file's name: chooses the language. A changed name opens another document. */
@@ -45,7 +45,8 @@ export function Editor({ name, value, onChange, onSave, label, minHeight = 320 }
   handlers.current = { onChange, onSave };
 
   useEffect(() => {
-    const dark = document.body.classList.contains("awsui-dark-mode") || storedTheme() === "dark";
+    const colors = new Compartment();
+    const ofTheme = () => (storedTheme() === "dark" ? [deeper, oneDark] : []);
     view.current = new EditorView({
       parent: place.current!,
       state: EditorState.create({
@@ -53,7 +54,7 @@ export function Editor({ name, value, onChange, onSave, label, minHeight = 320 }
         extensions: [
           basicSetup,
           language(name),
-          dark ? [deeper, oneDark] : [],
+          colors.of(ofTheme()),
           EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
           EditorView.theme({ "&": { fontSize: "13px", minHeight: `${minHeight}px` }, ".cm-scroller": { overflow: "auto" }, ".cm-content, .cm-gutter": { minHeight: `${minHeight}px` } }),
           EditorView.updateListener.of((update) => {
@@ -72,7 +73,11 @@ export function Editor({ name, value, onChange, onSave, label, minHeight = 320 }
         ],
       }),
     });
-    return () => view.current?.destroy();
+    const forget = onTheme(() => view.current?.dispatch({ effects: colors.reconfigure(ofTheme()) }));
+    return () => {
+      forget();
+      view.current?.destroy();
+    };
   }, [name]);
 
   // A value from outside (another event was chosen, the code was reverted) replaces the document.
