@@ -194,6 +194,37 @@ def test_a_trust_policys_conditions_are_asked(server: Server, account: Account) 
     assert code(error) == "AccessDenied"  # what cannot be judged opens nothing
 
 
+def test_sessions_end_with_their_principal(account: Account) -> None:
+    iam, sts = account.client("iam"), account.client("sts")
+
+    def session(keys: dict[str, str]) -> Account:
+        pair = keys["AccessKeyId"], keys["SecretAccessKey"]
+        return Account(account.url, account.account, *pair, keys["SessionToken"])
+
+    def make_role() -> str:
+        made = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust(account.account))
+        return str(made["Role"]["Arn"])
+
+    iam.create_user(UserName="u")
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    user = Account(account.url, account.account, key["AccessKeyId"], key["SecretAccessKey"])
+    of_user = session(user.client("sts").get_session_token()["Credentials"])
+    of_role = session(sts.assume_role(RoleArn=make_role(), RoleSessionName="me")["Credentials"])
+    iam.create_role(RoleName="other", AssumeRolePolicyDocument=TRUST_LAMBDA)
+    for one in (of_user, of_role):
+        assert one.client("sts").get_caller_identity()["Account"] == account.account
+    iam.delete_role(RoleName="r")
+    iam.delete_access_key(UserName="u", AccessKeyId=key["AccessKeyId"])
+    assert of_user.client("sts").get_caller_identity()["Arn"].endswith(":user/u")
+    iam.delete_user(UserName="u")
+    make_role()  # a namesake does not bring them back
+    iam.create_user(UserName="u")
+    for one in (of_user, of_role):
+        with pytest.raises(ClientError) as error:
+            one.client("sts").get_caller_identity()
+        assert code(error) == "InvalidClientTokenId"
+
+
 def test_temporary_credentials_outlive_a_restart(start_server: Callable[..., Server]) -> None:
     first = start_server()
     keys = first.client("sts").get_session_token()["Credentials"]

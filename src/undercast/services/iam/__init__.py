@@ -31,7 +31,6 @@ class IamService(Service):
     """The service `iam`."""
 
     def __init__(self, store: Store, credentials: Credentials, iam: Iam) -> None:
-        self._credentials = credentials
         self._iam = iam
         super().__init__(
             "iam",
@@ -39,7 +38,7 @@ class IamService(Service):
                 Users(store, credentials.reload),
                 AccessKeys(store, credentials.reload),
                 Groups(store),
-                Roles(store, iam.forget_roles),
+                Roles(store, iam.forget_role),
                 InstanceProfiles(store),
                 Policies(store),
                 *(HolderPolicies(store, kind) for kind in ("role", "user", "group")),
@@ -53,8 +52,7 @@ class IamService(Service):
         session.execute(delete(AccessKey).where(AccessKey.account == account, AccessKey.user != ""))
 
     async def after_reset(self, account: str) -> None:
-        self._credentials.reload()
-        self._iam.forget_roles()
+        self._iam.forget_account(account)
 
 
 def build(cloud: Cloud) -> Service:

@@ -11,7 +11,7 @@ import datetime as dt
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,16 @@ class Credentials:
                     continue
                 found[key.id] = Credential(key.id, key.secret, key.account, arn, principal)
         self._long_lived = found  # swapped whole: readers see the old or the new one
+        self.recheck(lambda one: ":user/" in one.principal_arn)
+
+    def recheck(self, concerned: Callable[[Credential], bool]) -> None:
+        """Forget some temporary credentials: who comes with one again is looked for in the store first.
+
+        Called when users or roles go, with which their sessions end.
+        """
+        for key, one in list(self._temporary.items()):
+            if concerned(one):
+                self._temporary.pop(key, None)
 
     def find(self, access_key_id: str, session_token: str | None = None) -> Credential | None:
         """The credential of a key id, or None. A temporary one may be expired: the caller looks.
@@ -87,7 +97,7 @@ class Credentials:
         if session_token is None:
             return None
         opened = self._open(session_token)
-        if opened is None or opened.access_key_id != access_key_id:
+        if opened is None or opened.access_key_id != access_key_id or not self._lives(opened):
             return None
         self._remember(opened)
         return opened
@@ -118,6 +128,20 @@ class Credentials:
         except (ValueError, InvalidTag):
             return None
         return _credential(facts, token)
+
+    def _lives(self, credential: Credential) -> bool:
+        """Whether the principal of a session is there still: the same one, not a later namesake."""
+        _, _, named = credential.principal_arn.rpartition(":")
+        kind, _, rest = named.partition("/")
+        if kind == "assumed-role":
+            kind, name = "role", rest.partition("/")[0]
+        elif kind == "user":
+            name = rest.rpartition("/")[2]
+        else:
+            return True  # an account's root
+        with self._store.read() as session:
+            entity = session.get(IamEntity, (credential.account, kind, name))
+        return entity is not None and entity.id == credential.principal_id.partition(":")[0]
 
     def _remember(self, credential: Credential) -> None:
         if len(self._temporary) >= _REMEMBERED:

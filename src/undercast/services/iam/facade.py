@@ -96,9 +96,16 @@ class Iam:
         """Temporary credentials of the principal itself, as GetSessionToken issues them."""
         return self._credentials.issue(account, principal_arn, principal_id, duration_s)
 
-    def forget_roles(self) -> None:
-        """Drop remembered role ids: after a role was deleted or the account emptied."""
+    def forget_role(self, role: IamEntity) -> None:
+        """End the sessions of a role that was deleted."""
         self._role_ids.clear()
+        self._credentials.recheck(lambda one: one.principal_id.startswith(f"{role.id}:"))
+
+    def forget_account(self, account: str) -> None:
+        """End the sessions of an account that was emptied, but for its root's."""
+        self._credentials.reload()
+        self._role_ids.clear()
+        self._credentials.recheck(lambda one: one.account == account)
 
 
 def _parse(role_arn: str) -> tuple[str, str]:

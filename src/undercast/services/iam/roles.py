@@ -39,9 +39,9 @@ def described(role: IamEntity) -> Result:
 class Roles:
     """The operations on roles. https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html"""
 
-    def __init__(self, store: Store, forget: Callable[[], None]) -> None:
+    def __init__(self, store: Store, forget: Callable[[IamEntity], None]) -> None:
         self._store = store
-        self._forget = forget  # what services remember of roles
+        self._forget = forget  # what is remembered of a role, and its sessions
 
     def create_role(self, call: Call, params: Params) -> Result:
         documents.parse(params["AssumeRolePolicyDocument"], trust=True)
@@ -147,7 +147,7 @@ class Roles:
             if role.inline:
                 raise AwsError("DeleteConflict", "Cannot delete entity, must delete policies first.", 409)
             session.delete(role)
-        self._forget()
+        self._forget(role)
         return {}
 
     def list_instance_profiles_for_role(self, call: Call, params: Params) -> Result:

@@ -88,6 +88,7 @@ class Users:
                     "DeleteConflict", "Cannot delete entity, must remove users from group first.", 409
                 )
             session.delete(user)
+        self._changed()  # its sessions end, too
         return {}
 
 
