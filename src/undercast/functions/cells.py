@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import itertools
 import logging
 import os
 import queue
@@ -24,6 +25,7 @@ from undercast.functions.tmp_disks import TmpDisks
 log = logging.getLogger(__name__)
 
 PROCESSES = 1024  # AWS's limit of processes and threads in an environment
+_NOW, _SOON, _LATER, _END = range(4)  # somebody waits; somebody will; nobody does; and no more then
 
 
 @dataclass(slots=True)
@@ -62,7 +64,8 @@ class Cells:
         self._ready: collections.deque[Cell] = collections.deque()
         self._making = 0
         self._count = threading.Lock()  # of what is ready and being made; both threads change it
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._work: queue.PriorityQueue[tuple[int, int, Callable[[], None]]] = queue.PriorityQueue()
+        self._order = itertools.count()
         self._thread = threading.Thread(target=self._run, name="function-cells", daemon=True)
         self._closed = False
 
@@ -77,7 +80,7 @@ class Cells:
             self._refill()
             return cell
         made: Future[Cell] = Future()
-        self._work.put(lambda: self._fulfil(made, tmp_mb))
+        self._do(_NOW, lambda: self._fulfil(made, tmp_mb))
         try:
             return await asyncio.wrap_future(made)
         except asyncio.CancelledError:
@@ -86,19 +89,19 @@ class Cells:
 
     def give_back(self, cell: Cell) -> None:
         """Removes what is left of a cell whose processes have ended. Returns at once."""
-        self._work.put(lambda: self._remove(cell))
+        scarce = len(self._numbers) < len(self._users) // 2
+        self._do(_NOW if scarce else _LATER, lambda: self._remove(cell))
 
     def close(self) -> None:
         """Removes the prepared cells and ends the thread, within seconds."""
         if self._closed:
             return
         self._closed = True
-        self._work.put(None)
+        self._do(_END, lambda: None)
         if self._thread.is_alive():
             self._thread.join(timeout=10)
         while not self._work.empty():  # what came after the end
-            if (job := self._work.get()) is not None:
-                job()
+            self._work.get()[2]()
         while self._ready:
             self._remove(self._ready.popleft())
 
@@ -110,10 +113,17 @@ class Cells:
         with self._count:
             while not self._closed and len(self._ready) + self._making < self._depth:
                 self._making += 1
-                self._work.put(self._prepare)
+                self._do(_SOON, self._prepare)
+
+    def _do(self, priority: int, job: Callable[[], None]) -> None:
+        """Has the thread do something, after what is more urgent and what came before."""
+        self._work.put((priority, next(self._order), job))
 
     def _run(self) -> None:
-        while (job := self._work.get()) is not None:
+        while True:
+            priority, _, job = self._work.get()
+            if priority == _END:
+                return
             try:
                 job()
             except Exception:

@@ -146,7 +146,7 @@ class Sandboxes:
         try:
             sandbox = self._reserve(zygote, spec.tmp_mb).take()
             if sandbox is None:
-                sandbox = await self._make(zygote, spec.tmp_mb)
+                sandbox = await self._make(zygote, spec.tmp_mb, ahead=False)
             try:
                 await sandbox.bind(spec)
             except BaseException:
@@ -174,12 +174,12 @@ class Sandboxes:
         """The prepared environments from a zygote, with a /tmp of a size."""
         reserve = self._reserves.get((zygote, tmp_mb))
         if reserve is None:
-            reserve = Reserve(lambda: self._make(zygote, tmp_mb), self._pool)
+            reserve = Reserve(lambda: self._make(zygote, tmp_mb, ahead=True), self._pool)
             self._reserves[zygote, tmp_mb] = reserve
         return reserve
 
-    async def _make(self, zygote: Zygote, tmp_mb: int) -> Sandbox:
-        """An environment without a function yet.
+    async def _make(self, zygote: Zygote, tmp_mb: int, *, ahead: bool) -> Sandbox:
+        """An environment without a function yet; `ahead`: nobody waits for it.
 
         Raises SandboxError, OSError, NoAddresses, DisksUnavailable.
         """
@@ -213,7 +213,8 @@ class Sandboxes:
             )
             undo.pop_all()
             self._alive.add(sandbox)
-            request = {"user": cell.user, "host": str(cell.network.address or "localhost").replace(".", "-")}
+            host = str(cell.network.address or "localhost").replace(".", "-")
+            request = {"user": cell.user, "host": host, "ahead": ahead}
             try:
                 await zygote.fork(request, fds)
                 handed.close()

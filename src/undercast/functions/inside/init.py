@@ -138,7 +138,7 @@ def _main(settings: dict[str, Any], request: dict[str, Any], bootstrap: Any) -> 
     keep = [fds["bind"], fds["channel"]] if "channel" in fds else [fds["bind"]]
     _detach(fds["stdout"], keep)
     server = socket.socket(fileno=3)
-    if bootstrap is not None:
+    if bootstrap is not None and request["ahead"]:
         from . import rehearsal
 
         rehearsal.rehearse()
