@@ -1,5 +1,5 @@
 import { Flashbar, type FlashbarProps } from "@cloudscape-design/components";
-import { createContext, type ReactNode, useCallback, useContext, useMemo, useRef, useState } from "react";
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
 import { awsError } from "../aws/errors";
 
 interface Flash {
@@ -52,6 +52,19 @@ export function useFlash(): Flash {
   return useContext(FlashContext)!.flash;
 }
 
+/** The banners. Where they do not stay in view (on a phone), a failure brings the page back to them. */
 export function Flashes() {
-  return <Flashbar items={useContext(FlashContext)!.items} stackItems />;
+  const { items } = useContext(FlashContext)!;
+  const place = useRef<HTMLDivElement>(null);
+  const newest = items[0];
+
+  useEffect(() => {
+    if (newest?.type === "error" && place.current!.getBoundingClientRect().top < 0) scrollTo({ top: 0 });
+  }, [newest?.id]);
+
+  return (
+    <div ref={place}>
+      <Flashbar items={items} stackItems />
+    </div>
+  );
 }

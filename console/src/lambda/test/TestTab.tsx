@@ -5,13 +5,14 @@ import { useState } from "react";
 import { useClient } from "../../aws/clients";
 import { useSession } from "../../aws/session";
 import { useLive } from "../../aws/useLive";
+import { Failure } from "../../shared/Failure";
 import { useFlash } from "../../shared/flash";
+import { useAction } from "../../shared/useAction";
 import { Editor } from "../code/Editor";
 import type { FunctionView } from "../function";
 import { keepPrivate, keepShared, privateEvents, sharedEvents } from "./events";
 import { type Outcome, outcomeOf, Result } from "./Result";
-
-const TEMPLATE = JSON.stringify({ key1: "value1", key2: "value2", key3: "value3" }, null, 2);
+import { FIRST, TEMPLATES } from "./templates";
 
 /** Invoke the function with a named, saved event, and see everything that came back. */
 export function TestTab({ view, edited }: { view: FunctionView; edited: boolean }) {
@@ -24,8 +25,9 @@ export function TestTab({ view, edited }: { view: FunctionView; edited: boolean 
   const [chosen, setChosen] = useState<string>();
   const [name, setName] = useState("");
   const [sharing, setSharing] = useState("private");
-  const [event, setEvent] = useState(TEMPLATE);
-  const [busy, setBusy] = useState(false);
+  const [template, setTemplate] = useState(FIRST);
+  const [event, setEvent] = useState(TEMPLATES[FIRST]);
+  const { run, busy, error } = useAction();
   const [outcome, setOutcome] = useState<Outcome>();
   const jsonError = invalid(event);
 
@@ -35,7 +37,7 @@ export function TestTab({ view, edited }: { view: FunctionView; edited: boolean 
   function choose(event: string | undefined) {
     setChosen(event);
     setName(event ?? "");
-    setEvent(event === undefined ? TEMPLATE : all[event]);
+    setEvent(event === undefined ? TEMPLATES[template] : all[event]);
     setSharing(event !== undefined && !(event in privately) ? "shareable" : "private");
   }
 
@@ -68,28 +70,22 @@ export function TestTab({ view, edited }: { view: FunctionView; edited: boolean 
   }
 
   async function test() {
-    setBusy(true);
-    try {
-      const answer = await lambda.send(
-        new InvokeCommand({
-          FunctionName: view.name,
-          Qualifier: view.qualifier,
-          LogType: "Tail",
-          Payload: new TextEncoder().encode(event),
-        }),
-      );
-      setOutcome(outcomeOf(answer));
-    } catch (error) {
-      setOutcome(undefined);
-      flash.failure(`The test of ${view.name} could not be run`, error);
-    } finally {
-      setBusy(false);
-    }
+    setOutcome(undefined);
+    const answer = await lambda.send(
+      new InvokeCommand({
+        FunctionName: view.name,
+        Qualifier: view.qualifier,
+        LogType: "Tail",
+        Payload: new TextEncoder().encode(event),
+      }),
+    );
+    setOutcome(outcomeOf(answer));
   }
 
   return (
     <SpaceBetween size="l">
       {edited && <Alert type="warning">You have undeployed changes. The test runs the code that is deployed.</Alert>}
+      <Failure error={error} />
       {outcome && <Result outcome={outcome} name={view.name} />}
       <Container
         header={
@@ -104,7 +100,7 @@ export function TestTab({ view, edited }: { view: FunctionView; edited: boolean 
                 <Button disabled={!name || !!jsonError} onClick={() => void save()}>
                   Save
                 </Button>
-                <Button variant="primary" loading={busy} disabled={!!jsonError} onClick={() => void test()}>
+                <Button variant="primary" loading={busy} disabled={!!jsonError} onClick={() => void run(test)}>
                   Test
                 </Button>
               </SpaceBetween>
@@ -140,9 +136,24 @@ export function TestTab({ view, edited }: { view: FunctionView; edited: boolean 
               ]}
             />
           </FormField>
-          <FormField label="Event JSON" errorText={jsonError} stretch>
-            <Editor name="event.json" label="Event JSON" value={event} onChange={setEvent} minHeight={180} />
+          <FormField label="Template" description="Replaces the event below.">
+            <Select
+              selectedOption={{ value: template, label: template }}
+              options={Object.keys(TEMPLATES).map((value) => ({ value, label: value }))}
+              onChange={({ detail }) => {
+                setTemplate(detail.selectedOption.value!);
+                setEvent(TEMPLATES[detail.selectedOption.value!]);
+              }}
+            />
           </FormField>
+          <SpaceBetween size="xs">
+            <FormField label="Event JSON" errorText={jsonError} stretch>
+              <Editor name="event.json" label="Event JSON" value={event} onChange={setEvent} minHeight={180} />
+            </FormField>
+            <Button disabled={!!jsonError} onClick={() => setEvent(JSON.stringify(JSON.parse(event), null, 2))}>
+              Format JSON
+            </Button>
+          </SpaceBetween>
         </SpaceBetween>
       </Container>
     </SpaceBetween>
