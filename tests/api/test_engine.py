@@ -812,3 +812,25 @@ def test_a_function_calls_the_cloud(world: World) -> None:
     )
     assert function.call() == "cloud"
     assert world.calls[-1].startswith(b"GET /x HTTP/1.1\r\n")
+
+
+def test_without_root_it_says_what_to_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    async def scenario() -> None:
+        sandboxes = Sandboxes(world.root / "ordinary", uuid.uuid4().hex[:6])
+        engine = Engine(sandboxes, write_logs=world._write, credentials=None, gateway=lambda: Recorder([]))
+        await engine.start()
+        engine.expect(PYTHON)
+        assert engine.runtimes() == {} and engine.stats().environments == {}
+        spec = world.function("def handler(e, c): return e").spec
+        for work in (
+            engine.invoke(spec, b"{}", request_id="ID", invoked_arn=ARN),
+            engine.provision(spec, 1),
+            engine.snapshot(spec),
+        ):
+            with pytest.raises(FunctionsUnavailable, match="sudo undercast up"):
+                await work
+        await engine.close()
+
+    world.run(scenario())

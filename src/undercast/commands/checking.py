@@ -74,7 +74,7 @@ def _python(wanted: Settings) -> Iterator[Finding]:
 
 def _data(wanted: Settings) -> Iterator[Finding]:
     folder = wanted.data
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
     if not os.access(existing, os.W_OK):
         yield Finding(
             "Data", "missing", f"{folder} can not be written", "Choose another with --data, or use sudo."

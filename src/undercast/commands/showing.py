@@ -76,7 +76,7 @@ def _show_server(server: running.Running, health: dict[str, Any] | None) -> None
     else:
         table.add_row("Services", " ".join(health.get("services", {})))
         runtimes = health.get("runtimes", {})
-        table.add_row("Runtimes", " ".join(runtimes))
+        table.add_row("Runtimes", " ".join(runtimes) or "none; see: undercast doctor")
         for statement in sorted(set(runtimes.values()) - {"available"}):
             table.add_row("", f"[yellow]{statement}[/]")
     out.print(table)
@@ -112,8 +112,9 @@ def env(data: Path | None) -> None:
 def logs(data: Path | None, follow: bool, lines: int) -> None:
     """Show the server's log; with `follow`, until interrupted."""
     path = log_file(settings(data=data).data)
-    if not path.exists():
-        fail(f"there is no log at {path}", "The server writes one when it starts: undercast up", NOT_RUNNING)
+    if not os.access(path, os.R_OK):
+        advice = "The server writes one when it starts: undercast up"
+        fail(f"there is no log to read at {path}", advice, NOT_RUNNING)
     tail = shutil.which("tail")
     if tail is None:
         fail("the program `tail` is missing", f"The log is at {path}")

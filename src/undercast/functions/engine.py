@@ -70,6 +70,8 @@ class Engine:
     async def start(self) -> None:
         """Make ready, on the running event loop."""
         await self._sandboxes.start()
+        if not self._sandboxes.capability.available:
+            return  # whoever wants to run something is told why
         loop = asyncio.get_running_loop()
         self._ground = Ground(
             loop, self._sandboxes, self._write_logs, self._credentials, self._gateway, tasks=set()
@@ -80,6 +82,7 @@ class Engine:
     async def close(self) -> None:
         """End every environment and release what they held."""
         if self._running is None or self._ground is None:
+            await self._sandboxes.close()
             return
         await self._running.close()
         tasks = list(self._ground.tasks)
@@ -163,6 +166,8 @@ class Engine:
 
     def runtimes(self) -> dict[str, str | None]:
         """The runtimes that run here, each with the statement of what stands in for it, or None."""
+        if not self._sandboxes.capability.available:
+            return {}
         offered = self._sandboxes.runtimes().values()
         return {runtime.name: runtime.statement for runtime in offered if runtime.missing is None}
 
@@ -181,7 +186,7 @@ class Engine:
     @property
     def _pool(self) -> Pool:
         if self._running is None:
-            raise FunctionsUnavailable("The functions engine is not running.")
+            raise FunctionsUnavailable(self._sandboxes.capability.reason or "functions are not available")
         return self._running
 
     async def _begin(self, spec: FunctionSpec, request: Request) -> Exchange:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from undercast.functions.cells import Cell
 from undercast.functions.door import Door
 from undercast.functions.function import Credentials, CredentialSource, LogWriter
-from undercast.functions.spec import Exit, Runtime, SandboxSpec
+from undercast.functions.spec import Capability, Exit, Runtime, SandboxSpec
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +65,8 @@ class Sandbox(Protocol):
 
 class Sandboxes(Protocol):
     """Where sandboxes come from."""
+
+    capability: Capability
 
     async def start(self) -> None: ...
 

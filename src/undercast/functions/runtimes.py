@@ -8,6 +8,7 @@ by name.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
@@ -41,8 +42,8 @@ def _directories() -> Iterator[Path]:
     home = Path(os.environ.get("HOME") or "/root")
     pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv")
     for base in (pyenv / "versions", home / ".local/share/uv/python", Path("/opt/python")):
-        if base.is_dir():
-            yield from (entry / "bin" for entry in sorted(base.iterdir(), reverse=True) if entry.is_dir())
+        with contextlib.suppress(OSError):  # not there, or not for us to read
+            yield from [entry / "bin" for entry in sorted(base.iterdir(), reverse=True) if entry.is_dir()]
 
 
 def find_pythons() -> dict[int, Path]:
@@ -51,7 +52,7 @@ def find_pythons() -> dict[int, Path]:
     for directory in _directories():
         for minor in range(8, 20):
             path = directory / f"python3.{minor}"
-            if minor not in found and path.is_file() and os.access(path, os.X_OK):
+            if minor not in found and os.access(path, os.X_OK) and path.is_file():
                 found[minor] = path
     return found
 

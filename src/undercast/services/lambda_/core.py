@@ -56,6 +56,9 @@ class Core:
         """Why this machine cannot run a runtime, or None when it can."""
         if not self.settings.functions_enabled:
             return "Functions are switched off here (functions_enabled)."
+        if not (able := self.sandboxes.capability).available:
+            reason = able.reason or "functions are not available"
+            return f"{reason[:1].upper()}{reason[1:]}."
         offered = self.sandboxes.runtimes()
         found = offered.get(runtime)
         if found is not None:
