@@ -30,6 +30,8 @@ def _play(visitor: Visitor, folder: Path) -> None:
     # The launch page: a name, a key pair made in place, SSH from here, and the summary with the command.
     page.get_by_label("Name", exact=True).fill(name)
     expect(page.get_by_text("undercast-linux").first).to_be_visible()
+    page.get_by_role("button", name="Launch instance").click()
+    expect(page.get_by_text("Choose a key pair, make one, or choose to proceed without one.")).to_be_visible()
     page.get_by_role("button", name="Create new key pair").click()
     dialog = page.get_by_role("dialog", name="Create key pair")
     dialog.get_by_label("Key pair name").fill(key_name)
@@ -40,7 +42,8 @@ def _play(visitor: Visitor, folder: Path) -> None:
     key = folder / "key.pem"
     download.value.save_as(key)
     key.chmod(0o400)
-    page.get_by_label("Allow SSH traffic from").check()
+    expect(page.get_by_label("Allow SSH traffic from")).to_be_checked()
+    expect(page.get_by_role("button", name="Source of SSH traffic")).to_contain_text("My IP")
     page.get_by_role("button", name="Preview code").click()
     commands = page.get_by_label("Equivalent aws commands")
     expect(commands).to_contain_text("aws ec2 run-instances")
@@ -74,6 +77,9 @@ def _play(visitor: Visitor, folder: Path) -> None:
     assert visitor.violations() == []
     page.keyboard.type("exit\n")
     expect(screen).to_contain_text("session ended")
+    page.get_by_role("button", name="Reconnect").click()
+    expect(screen).to_contain_text("ec2-user@")
+    page.get_by_role("button", name="Disconnect").click()
 
     # From the list: the inbound rule is there, then the instance state menu ends it.
     visitor.open("/ec2/instances")
@@ -81,6 +87,16 @@ def _play(visitor: Visitor, folder: Path) -> None:
     row.get_by_role("checkbox").check()
     page.get_by_role("tab", name="Security").click()
     expect(page.get_by_text("22", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Edit inbound rules").click()
+    dialog = page.get_by_role("dialog", name="Edit inbound rules")
+    dialog.get_by_label("Description of rule 1").fill("from here")
+    dialog.get_by_role("button", name="Add rule").click()
+    dialog.get_by_label("Source of rule 2").fill("10.0.0.0/8")
+    dialog.get_by_role("button", name="Save rules").click()
+    expect(dialog).to_have_count(0)
+    rules = page.get_by_role("table", name=re.compile("Inbound rules"))
+    expect(rules).to_contain_text("from here")
+    expect(rules).to_contain_text("10.0.0.0/8")
     page.locator("button", has_text="Instance state").click()
     page.get_by_role("menuitem", name="Terminate (delete) instance").click()
     page.get_by_role("dialog").get_by_role("button", name="Terminate (delete)").click()

@@ -1,4 +1,4 @@
-import { StatusIndicator, Button, SpaceBetween } from "@cloudscape-design/components";
+import { Button, Header, SpaceBetween, StatusIndicator } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useNavigate } from "react-router-dom";
 import { ToPage, when } from "../shared/details";
@@ -72,7 +72,14 @@ export function Instances() {
           </>
         )}
       />
-      {current.length === 1 && <InstanceTabs instance={current[0]} onChanged={live.refresh} />}
+      {current.length === 1 && (
+        <SpaceBetween size="s">
+          <Header variant="h2">
+            Instance: {current[0].InstanceId} {nameOf(current[0]) && `(${nameOf(current[0])})`}
+          </Header>
+          <InstanceTabs instance={current[0]} onChanged={live.refresh} />
+        </SpaceBetween>
+      )}
     </SpaceBetween>
   );
 }

@@ -19,7 +19,7 @@ import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
 import { ResourceTable } from "../shared/ResourceTable";
 import { InstancePicker } from "./InstancePicker";
-import { nameOf, State } from "./parts";
+import { nameOf, State, VOLUME_TYPES } from "./parts";
 import { ZonePicker } from "./ZonePicker";
 
 type Dialog = "create" | "attach" | "modify" | "snapshot" | "delete" | "detach";
@@ -126,8 +126,6 @@ export function Volumes() {
   );
 }
 
-const TYPES = ["gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"].map((value) => ({ value, label: value }));
-
 function CreateVolume({ onCreate, onClose }: { onCreate(size: number, zone: string, type: string): Promise<void>; onClose(): void }) {
   const [size, setSize] = useState("8");
   const [type, setType] = useState("gp3");
@@ -135,7 +133,7 @@ function CreateVolume({ onCreate, onClose }: { onCreate(size: number, zone: stri
   return (
     <EditModal title="Create volume" action="Create volume" disabled={!zone} onClose={onClose} onSave={() => onCreate(Number(size), zone!, type)}>
       <FormField label="Volume type">
-        <Select selectedOption={{ value: type, label: type }} options={TYPES} onChange={({ detail }) => setType(detail.selectedOption.value!)} />
+        <Select selectedOption={{ value: type, label: type }} options={VOLUME_TYPES} onChange={({ detail }) => setType(detail.selectedOption.value!)} />
       </FormField>
       <FormField label="Size (GiB)">
         <Input type="number" value={size} onChange={({ detail }) => setSize(detail.value)} />

@@ -31,3 +31,6 @@ export function State({ state }: { state: string | undefined }) {
   const type = GOOD.has(state) ? "success" : BUSY.has(state) ? "in-progress" : state.includes("fail") || state === "error" ? "error" : "stopped";
   return <StatusIndicator type={type}>{state.charAt(0).toUpperCase() + state.slice(1)}</StatusIndicator>;
 }
+
+/** The types of EBS volumes, to choose from. */
+export const VOLUME_TYPES = ["gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"].map((value) => ({ value, label: value }));

@@ -21,7 +21,7 @@ import { Versions } from "./Versions";
 type Dialog = "delete" | "publish" | "throttle";
 
 /** One function: overview, code, test, monitor, configuration, aliases, versions. */
-export function FunctionPage() {
+export default function FunctionPage() {
   const name = useParams().name!;
   const [address] = useSearchParams();
   const qualifier = address.get("qualifier") ?? undefined;

@@ -1,8 +1,11 @@
+import { lazy } from "react";
 import { Navigate, Route, Routes } from "react-router-dom";
 import { CreateFunction } from "./CreateFunction";
-import { FunctionPage } from "./FunctionPage";
 import { Functions } from "./Functions";
 import { Layers } from "./Layers";
+
+// With the editor, the largest of all.
+const FunctionPage = lazy(() => import("./FunctionPage"));
 
 /** The pages of Lambda. */
 export default function Pages() {

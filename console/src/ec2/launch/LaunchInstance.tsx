@@ -121,7 +121,7 @@ export default function LaunchInstance() {
                   ["Software image (AMI)", image?.Name ?? plan.imageId],
                   ["Virtual server type", type ? `${plan.instanceType}: ${type.VCpuInfo?.DefaultVCpus} vCPU, ${(type.MemoryInfo?.SizeInMiB ?? 0) / 1024} GiB` : plan.instanceType],
                   ["Firewall (security group)", plan.groups === "new" ? "New security group" : plan.groupIds.join(", ")],
-                  ["Storage (volumes)", `1 volume - ${plan.rootGib} GiB`],
+                  ["Storage (volumes)", `${plan.disks.length} ${plan.disks.length === 1 ? "volume" : "volumes"} - ${plan.disks.reduce((sum, disk) => sum + Number(disk.gib), 0)} GiB`],
                 ]}
               />
               {plan.keyName === "" && <Alert type="warning">Without a key pair nobody can log in with SSH.</Alert>}

@@ -1,5 +1,13 @@
-import type { RunInstancesCommandInput, SecurityGroup } from "@aws-sdk/client-ec2";
+import type { BlockDeviceMapping, RunInstancesCommandInput, SecurityGroup, VolumeType } from "@aws-sdk/client-ec2";
 import { type Draft, permissionOf } from "../security/rules";
+
+/** A volume that is made with the instance. */
+export interface Disk {
+  gib: string;
+  type: string;
+  /** With the instance. */
+  deleted: boolean;
+}
 
 /** Everything the launch page asks. */
 export interface Plan {
@@ -16,9 +24,9 @@ export interface Plan {
   groupName: string;
   rules: Draft[];
   publicAddress: boolean;
-  rootGib: number;
   rootDevice: string;
-  deleteRoot: boolean;
+  /** The root volume first. */
+  disks: Disk[];
   spot: boolean;
   shutdown: "stop" | "terminate";
   hibernation: boolean;
@@ -42,9 +50,8 @@ export function newPlan(): Plan {
     groupName: "",
     rules: [],
     publicAddress: true,
-    rootGib: 8,
     rootDevice: "/dev/xvda",
-    deleteRoot: true,
+    disks: [{ gib: "8", type: "gp3", deleted: true }],
     spot: false,
     shutdown: "stop",
     hibernation: false,
@@ -73,7 +80,7 @@ export function runInstances(plan: Plan, groupIds: string[]): RunInstancesComman
     MaxCount: plan.count,
     KeyName: plan.keyName || undefined,
     NetworkInterfaces: [{ DeviceIndex: 0, SubnetId: plan.subnetId, Groups: groupIds, AssociatePublicIpAddress: plan.publicAddress }],
-    BlockDeviceMappings: [{ DeviceName: plan.rootDevice, Ebs: { VolumeSize: plan.rootGib, DeleteOnTermination: plan.deleteRoot } }],
+    BlockDeviceMappings: devices(plan),
     ...(plan.spot ? { InstanceMarketOptions: { MarketType: "spot" } } : { InstanceInitiatedShutdownBehavior: plan.shutdown }),
     ...(plan.hibernation && { HibernationOptions: { Configured: true } }),
     ...(plan.protection && { DisableApiTermination: true }),
@@ -84,6 +91,14 @@ export function runInstances(plan: Plan, groupIds: string[]): RunInstancesComman
     ...(plan.name && { TagSpecifications: [{ ResourceType: "instance", Tags: [{ Key: "Name", Value: plan.name }] }] }),
     ClientToken: crypto.randomUUID(),
   };
+}
+
+/** The root volume under its own name, the others from /dev/sdb on. */
+function devices(plan: Plan): BlockDeviceMapping[] {
+  return plan.disks.map((disk, index) => ({
+    DeviceName: index === 0 ? plan.rootDevice : `/dev/sd${String.fromCharCode("a".charCodeAt(0) + index)}`,
+    Ebs: { VolumeSize: Number(disk.gib), VolumeType: disk.type as VolumeType, DeleteOnTermination: disk.deleted },
+  }));
 }
 
 /** The same as `aws` commands, to be copied. */
@@ -98,7 +113,6 @@ export function commands(plan: Plan): string {
       lines.push(`aws ec2 authorize-security-group-ingress --group-id "$group" --ip-permissions ${quoted(JSON.stringify(plan.rules.map(permissionOf)))}`);
     groups = '"$group"';
   }
-  const root = JSON.stringify([{ DeviceName: plan.rootDevice, Ebs: { VolumeSize: plan.rootGib, DeleteOnTermination: plan.deleteRoot } }]);
   const words = [
     "aws ec2 run-instances",
     `--image-id ${plan.imageId ?? "ami-..."}`,
@@ -108,7 +122,7 @@ export function commands(plan: Plan): string {
     groups && `--security-group-ids ${groups}`,
     plan.subnetId && `--subnet-id ${plan.subnetId}`,
     plan.publicAddress ? "--associate-public-ip-address" : "--no-associate-public-ip-address",
-    `--block-device-mappings ${quoted(root)}`,
+    `--block-device-mappings ${quoted(JSON.stringify(devices(plan)))}`,
     plan.spot ? "--instance-market-options MarketType=spot" : plan.shutdown === "terminate" && "--instance-initiated-shutdown-behavior terminate",
     plan.hibernation && "--hibernation-options Configured=true",
     plan.protection && "--disable-api-termination",
