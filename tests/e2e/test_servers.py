@@ -311,6 +311,75 @@ def test_volumes_and_images(renter: Renter) -> None:
         ec2.delete_volume(VolumeId=one)
 
 
+@pytest.mark.timeout(150)
+def test_a_root_volume_is_repaired_on_another_instance(renter: Renter) -> None:
+    """The rescue everybody knows: detach, attach to a healthy instance, mend, attach again."""
+    ec2 = renter.ec2
+    zone = {"Placement": {"AvailabilityZone": "us-east-1a"}}
+    sick, doctor = renter.launch(2, **zone)
+    renter.wait("running", [sick, doctor])
+    renter.reachable(sick, doctor)
+    host_key = renter.run(sick, "cat /etc/ssh/ssh_host_ed25519_key.pub")
+    odd = "mkdir odd; cd odd; ln -s nowhere link; echo 1 > a; chmod 4711 a; ln a b; touch -d @1.5 a; mkfifo p"
+    listing = "find . -printf '%p %y %m %U:%G %T@ %l\n' | sort"
+    facts = renter.run(sick, f"{odd}; {listing}")
+    renter.run(sick, "rm ~/.ssh/authorized_keys && sync")
+    (mapping,) = renter.describe(sick)["BlockDeviceMappings"]
+    volume = mapping["Ebs"]["VolumeId"]
+    assert refused(ec2.detach_volume, VolumeId=volume)[0] == "OperationNotPermitted"
+    ec2.stop_instances(InstanceIds=[sick])
+    renter.wait("stopped", [sick])
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
+    # The same contents from a snapshot, beside the volume itself.
+    copy = ec2.create_volume(SnapshotId=snapshot, AvailabilityZone="us-east-1a")["VolumeId"]
+    assert ec2.detach_volume(VolumeId=volume)["State"] == "detaching"
+    ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
+    assert renter.describe(sick)["BlockDeviceMappings"] == []
+    assert refused(ec2.start_instances, InstanceIds=[sick]) == (
+        "InvalidParameterValue",
+        f"Invalid value '{sick}' for instanceId. Instance does not have a volume attached at root "
+        "(/dev/xvda)",
+    )
+
+    ec2.attach_volume(VolumeId=volume, InstanceId=doctor, Device="/dev/sdf")
+    ec2.get_waiter("volume_available").wait(VolumeIds=[copy], WaiterConfig={"Delay": 1})
+    ec2.attach_volume(VolumeId=copy, InstanceId=doctor, Device="/dev/sdg")
+    _attached(renter, volume)
+    _attached(renter, copy)
+    home = "/mnt/home/ec2-user"
+    for device in ("xvdf", "xvdg"):
+        renter.run(doctor, f"sudo mount /dev/{device} /mnt")
+        assert renter.run(doctor, f"cd {home}/odd && {listing}") == facts
+        assert renter.run(doctor, f"sudo stat -c %h {home}/odd/a") == "2"
+        if device == "xvdf":
+            renter.run(doctor, f"sudo cp -p ~/.ssh/authorized_keys {home}/.ssh/ && echo mended > {home}/said")
+        renter.run(doctor, "sudo umount /mnt")
+    for one in (volume, copy):
+        ec2.detach_volume(VolumeId=one)
+        ec2.get_waiter("volume_available").wait(VolumeIds=[one], WaiterConfig={"Delay": 1})
+
+    empty = ec2.create_volume(Size=1, AvailabilityZone="us-east-1a")["VolumeId"]
+    ec2.get_waiter("volume_available").wait(VolumeIds=[empty], WaiterConfig={"Delay": 1})
+    assert (
+        refused(ec2.attach_volume, VolumeId=empty, InstanceId=sick, Device="/dev/sda")[0]
+        == "UnsupportedOperation"
+    )
+    ec2.attach_volume(VolumeId=volume, InstanceId=sick, Device="/dev/xvda")
+    ec2.start_instances(InstanceIds=[sick])
+    renter.wait("running", [sick])
+    renter.reachable(sick)
+    assert renter.run(sick, "cat said") == "mended"
+    assert renter.run(sick, "cat /etc/ssh/ssh_host_ed25519_key.pub") == host_key
+    assert renter.run(sick, f"cd odd && {listing}") == facts
+    (mapping,) = renter.describe(sick)["BlockDeviceMappings"]
+    assert (mapping["Ebs"]["VolumeId"], mapping["Ebs"]["Status"]) == (volume, "attached")
+    renter.terminate(sick, doctor)  # what was attached by hand outlives its instance
+    ec2.delete_snapshot(SnapshotId=snapshot)
+    for one in (volume, copy, empty):
+        ec2.delete_volume(VolumeId=one)
+
+
 def _attached(renter: Renter, volume: str) -> None:
     def state() -> bool:
         shown = renter.ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Attachments"]

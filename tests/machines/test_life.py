@@ -129,8 +129,9 @@ def test_a_shutdown_inside_is_seen_as_an_event(lab: Lab) -> None:
             elif event.name == spec.name:
                 seen.append(event.kind)
                 if event.kind is EventKind.STARTED:
-                    await asyncio.sleep(1)
-                    await lab.machines.exec(spec.name, ["shutdown", "-h", "now"])
+                    # It is heard once init listens.
+                    down = "until shutdown -h now; do sleep 0.1; done"
+                    await lab.machines.exec(spec.name, ["sh", "-c", down])
                 if event.kind is EventKind.STOPPED:
                     break
         return seen

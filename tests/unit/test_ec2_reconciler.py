@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from undercast.machines.spec import (
 )
 from undercast.services.base import AwsError, Call
 from undercast.services.ec2 import service
+from undercast.services.ec2.attachments import of_instance
 from undercast.services.ec2.public_images import DEFAULT_AMI
 from undercast.services.ec2.service import Ec2
 from undercast.settings import Settings
@@ -41,6 +43,9 @@ class World:
     volumes: dict[str, int] = field(default_factory=dict)
     attached: dict[str, str] = field(default_factory=dict)
     roots: set[str] = field(default_factory=set)
+    contents: dict[str, str] = field(
+        default_factory=dict
+    )  # of root disks, by "machine X", "root X", "file X"
     snapshots: set[str] = field(default_factory=set)
     launches: list[str] = field(default_factory=list)
     calls: int = 0
@@ -79,10 +84,30 @@ class Disks:
         await self._w.step()
         self._w.volumes.setdefault(volume_id, gib)
 
+    async def create_from_root(self, volume_id: str, gib: int, tree: str) -> None:
+        await self._w.step()
+        if tree not in self._w.contents:
+            raise NotFound(tree)
+        if volume_id not in self._w.volumes:
+            self._w.volumes[volume_id] = gib
+            self._w.contents[f"file {volume_id}"] = self._w.contents[tree]
+
+    def path(self, volume_id: str) -> str:
+        if volume_id not in self._w.volumes:
+            raise NotFound(volume_id)
+        return f"file {volume_id}"
+
+    async def list(self) -> dict[str, int]:
+        return dict(self._w.volumes)
+
+    async def snapshots(self) -> builtins.list[str]:
+        return builtins.list(self._w.snapshots)
+
     async def delete(self, volume_id: str) -> None:
         await self._w.step()
         assert volume_id not in self._w.attached
         self._w.volumes.pop(volume_id, None)
+        self._w.contents.pop(f"file {volume_id}", None)
 
     async def attach(self, volume_id: str, machine: str, device: str) -> None:
         await self._w.step()
@@ -116,11 +141,37 @@ class Roots:
         await self._w.step()
         if machine not in self._w.machines:
             raise NotFound(machine)
-        self._w.roots.add(snapshot_id)
+        self._keep(snapshot_id, self._w.contents[f"machine {machine}"])
+
+    async def copy(self, snapshot_id: str, copy_id: str) -> None:
+        await self._w.step()
+        self._keep(copy_id, self._w.contents[f"root {snapshot_id}"])
+
+    async def take_out(self, machine: str, volume_id: str) -> bool:
+        await self._w.step()
+        if machine not in self._w.machines:
+            return False
+        self._keep(volume_id, self._w.contents[f"machine {machine}"])
+        return True
+
+    async def read(self, file: str, volume_id: str) -> None:
+        await self._w.step()
+        self._keep(volume_id, self._w.contents[file])
+
+    def tree(self, snapshot_id: str) -> str:
+        return f"root {snapshot_id}"
+
+    async def list(self) -> builtins.list[str]:
+        return builtins.list(self._w.roots)
 
     async def delete(self, snapshot_id: str) -> None:
         await self._w.step()
         self._w.roots.discard(snapshot_id)
+        self._w.contents.pop(f"root {snapshot_id}", None)
+
+    def _keep(self, id: str, content: str) -> None:
+        self._w.roots.add(id)
+        self._w.contents[f"root {id}"] = content
 
 
 class Machines:
@@ -144,6 +195,10 @@ class Machines:
         if self._w.refuse:
             raise self._w.refuse
         if spec.name not in self._w.machines:
+            source = f"root {spec.root_snapshot}" if spec.root_snapshot else None
+            if source and source not in self._w.contents:
+                raise NotFound(source)
+            self._w.contents[f"machine {spec.name}"] = self._w.contents[source] if source else "new"
             self._w.machines[spec.name] = Power.STOPPED
             self._w.specs[spec.name] = spec
             self._w.launches.append(spec.name)
@@ -237,6 +292,10 @@ def states(ec2: Ec2) -> list[str]:
     return sorted(r["State"]["Name"] for r in ec2.estate.all(ACCOUNT, REGION, "instance"))
 
 
+def volumes(ec2: Ec2) -> list[dict[str, Any]]:
+    return ec2.estate.all(ACCOUNT, REGION, "volume")
+
+
 def run(ec2: Ec2, count: int = 1, **more: Any) -> list[str]:
     params = {
         "ImageId": DEFAULT_AMI,
@@ -246,6 +305,24 @@ def run(ec2: Ec2, count: int = 1, **more: Any) -> list[str]:
         **more,
     }
     return [i["InstanceId"] for i in ec2.launch.run_instances(call(), params)["Instances"]]
+
+
+async def crash_or_go_on(lab: Lab, ec2: Ec2, done: Callable[[Ec2], bool]) -> Ec2:
+    """Go on until it is done, with a second server where the first one halts before."""
+    halted = asyncio.create_task(lab.world.halted.wait())
+    finished = asyncio.create_task(lab.until(lambda: done(ec2)))
+    await asyncio.wait({halted, finished}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (halted, finished):
+        task.cancel()
+    if not lab.world.halted.is_set():
+        return ec2
+    await ec2.reconciler.stop()
+    ec2.cloud.store.close()
+    lab.world.halt_at = None
+    second = lab.server()
+    await second.reconciler.start()
+    await lab.until(lambda: done(second))
+    return second
 
 
 async def crash_and_return(lab: Lab, first: Ec2, done: Callable[[Ec2], bool]) -> Ec2 | None:
@@ -307,6 +384,78 @@ def test_launch_survives_a_crash_at_any_step(lab: Lab, halt_at: int) -> None:
         assert await asyncio.to_thread(run, second, 3, BlockDeviceMappings=extra, ClientToken="t") == ids
         await second.reconciler.stop()
         second.cloud.store.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("halt_at", range(1, 15))
+def test_a_root_volume_travels_through_a_crash_at_any_step(lab: Lab, halt_at: int) -> None:
+    """To another instance as a second disk, changed there, and back: nothing old comes to light."""
+
+    async def main() -> None:
+        ec2 = lab.server()
+        await ec2.reconciler.start()
+        zone = {"Placement": {"AvailabilityZone": f"{REGION}a"}}
+        sick, doctor = await asyncio.to_thread(run, ec2, 2, **zone)
+        await lab.until(lambda: states(ec2) == ["running"] * 2)
+        lab.world.contents[f"machine {sick}"] = "sick"
+        stop = {"InstanceIds": [sick]}
+        await asyncio.to_thread(ec2.power.stop_instances, call(), stop)
+        await lab.until(lambda: states(ec2) == ["running", "stopped"])
+        (volume,) = (v["VolumeId"] for v, _ in of_instance(volumes(ec2), sick))
+        lab.world.calls, lab.world.halt_at = 0, halt_at
+
+        def is_now(state: str, **attachment: str) -> Callable[[Ec2], bool]:
+            def holds(ec2: Ec2) -> bool:
+                record = ec2.estate.get(ACCOUNT, REGION, "volume", volume)
+                assert record
+                shown = record["Attachments"][0] if record["Attachments"] else {}
+                return record["State"] == state and attachment.items() <= shown.items()
+
+            return holds
+
+        def settled(ec2: Ec2) -> bool:
+            return states(ec2) == ["running"] * 2 and not lab.world.roots
+
+        async def reach(ec2: Ec2, done: Callable[[Ec2], bool]) -> Ec2:
+            if lab.world.halt_at is None:
+                await lab.until(lambda: done(ec2))
+                return ec2
+            return await crash_or_go_on(lab, ec2, done)
+
+        ask = {"VolumeId": volume}
+        await asyncio.to_thread(ec2.attachments.detach_volume, call(), ask)
+        ec2 = await reach(ec2, is_now("available"))
+        with pytest.raises(AwsError, match="does not have a volume attached at root"):
+            ec2.power.start_instances(call(), stop)
+        attach = {**ask, "InstanceId": doctor, "Device": "/dev/sdf"}
+        await asyncio.to_thread(ec2.attachments.attach_volume, call(), attach)
+        ec2 = await reach(ec2, is_now("in-use", InstanceId=doctor, State="attached"))
+        assert lab.world.contents[f"file {volume}"] == "sick"
+        assert lab.world.attached == {volume: doctor}
+        lab.world.contents[f"file {volume}"] = "well"
+        await asyncio.to_thread(ec2.attachments.detach_volume, call(), ask)
+        ec2 = await reach(ec2, is_now("available"))
+        attach = {**ask, "InstanceId": sick, "Device": "/dev/xvda"}
+        await asyncio.to_thread(ec2.attachments.attach_volume, call(), attach)
+        await asyncio.to_thread(ec2.power.start_instances, call(), stop)
+        ec2 = await reach(ec2, settled)
+        assert not lab.world.volumes
+        assert lab.world.contents[f"machine {sick}"] == "well"
+        assert lab.world.contents[f"machine {doctor}"] == "new"
+        lab.world.halt_at = None
+        # And once more, straight away: what was kept the first time is not what is kept now.
+        lab.world.contents[f"machine {sick}"] = "better"
+        await asyncio.to_thread(ec2.power.stop_instances, call(), stop)
+        await lab.until(lambda: states(ec2) == ["running", "stopped"])
+        await asyncio.to_thread(ec2.attachments.detach_volume, call(), ask)
+        await lab.until(lambda: is_now("available")(ec2))
+        await asyncio.to_thread(ec2.attachments.attach_volume, call(), attach)
+        await asyncio.to_thread(ec2.power.start_instances, call(), stop)
+        await lab.until(lambda: settled(ec2))
+        assert lab.world.contents[f"machine {sick}"] == "better"
+        await ec2.reconciler.stop()
+        ec2.cloud.store.close()
 
     asyncio.run(main())
 

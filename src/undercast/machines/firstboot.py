@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,6 +13,8 @@ from undercast.machines.spec import MachineFile, MachineSpec
 
 # Written last; says that the machine is complete.
 _DONE = "/var/lib/undercast/instance"
+# In a root disk without a machine: the machine it was part of.
+_FORMER = "/var/lib/undercast/former"
 _UNMANAGED = b"[Match]\nName=eth*\n\n[Link]\nUnmanaged=yes\n"
 _EC2 = b"""\
 datasource_list: [Ec2]
@@ -42,6 +44,10 @@ def prepare(rootfs: Path, spec: MachineSpec) -> None:
         MachineError: the image's tree is not one a file can be written to.
     """
     with RootFs(rootfs) as tree:
+        if spec.root_snapshot and _content(tree, _FORMER) == spec.name.encode():
+            # The machine's own disk has come back to it. Whatever was changed on it meanwhile is meant so.
+            tree.write({**spec.files, _DONE: MachineFile(spec.name.encode())})
+            return
         files = _identity(spec) | _fit_in(tree)
         if spec.root_snapshot:
             # The tree comes from another machine: its host keys and its id are that machine's own.
@@ -57,9 +63,24 @@ def is_prepared(rootfs: Path, name: str) -> bool:
     """Whether `prepare` went through to its end for the machine of this name."""
     try:
         with RootFs(rootfs) as tree:
-            return tree.read(_DONE) == name.encode()
+            return _content(tree, _DONE) == name.encode()
     except OSError:
         return False
+
+
+def retire(rootfs: Path) -> None:
+    """Mark a root disk as one without a machine, for the time when it becomes part of one again."""
+    with RootFs(rootfs) as tree:
+        if (name := _content(tree, _DONE)) is not None:
+            tree.write({_FORMER: MachineFile(name)})
+            tree.remove(str(PurePosixPath(_DONE).parent), PurePosixPath(_DONE).name)
+
+
+def _content(tree: RootFs, path: str) -> bytes | None:
+    try:
+        return tree.read(path, 256)
+    except OSError:
+        return None
 
 
 def _fit_in(tree: RootFs) -> dict[str, MachineFile]:

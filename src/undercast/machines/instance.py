@@ -17,6 +17,7 @@ LABEL = "user.undercast.label."
 KIND = "user.undercast.kind"
 MACHINE = "machine"
 ROOT_SNAPSHOT = "root-snapshot"
+ROOT_DRAFT = "root-draft"  # a root snapshot that is being made
 _CAP_SYS_RESOURCE = 24
 
 _POWERS = {"Running": Power.RUNNING, "Stopped": Power.STOPPED, "Frozen": Power.FROZEN, "Error": Power.ERROR}

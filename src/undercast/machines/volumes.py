@@ -8,15 +8,17 @@ number of a loop device is another one after each boot.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
 import fcntl
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from undercast.machines import holders, instance, loop
+from undercast.machines import holders, instance, loop, root_files
 from undercast.machines.disks import DiskViews
 from undercast.machines.errors import Busy, Conflict, MachineError, NotFound
 from undercast.machines.incus import Incus, instance_path
@@ -75,7 +77,10 @@ class Volumes:
             self._views.add(*where, number, self._file(volume_id).stat().st_size)
 
     def _tidy(self, attached: set[str]) -> None:
-        """Give back loop devices of ours that no machine has any more."""
+        """Give back loop devices of ours that no machine has any more, and remove unfinished files."""
+        for folder in (self._files, self._snapshots):
+            for draft in folder.glob("*.new"):
+                draft.unlink(missing_ok=True)
         for node in self._nodes.glob("*") if self._nodes.is_dir() else ():
             if node.name not in attached:
                 loop.release(self._file(node.name))
@@ -127,6 +132,27 @@ class Volumes:
         with draft.open("r+b") as handle:
             handle.truncate(max(gib * GIB, draft.stat().st_size))
         draft.replace(file)
+
+    async def create_from_root(self, volume_id: str, gib: int, tree: Path) -> None:
+        """Make a volume with an ext4 file system that has everything of a root disk. One that exists is left.
+
+        Raises:
+            NotFound: there is no such root disk.
+        """
+        file = self._file(volume_id)
+        draft = file.with_suffix(".new")
+
+        def begin() -> None:
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600)
+            os.truncate(draft, gib * GIB)
+
+        async with self._lock(volume_id):
+            if await asyncio.to_thread(file.exists):
+                return
+            await asyncio.to_thread(begin)
+            await root_files.to_file(tree, draft, self._files / "mounted")
+            await asyncio.to_thread(draft.replace, file)
 
     async def delete(self, volume_id: str) -> None:
         """Remove a volume and what is on it. One that is gone already is no error.
@@ -181,6 +207,10 @@ class Volumes:
         draft.unlink(missing_ok=True)
         _clone(source, draft)
         draft.replace(target)
+
+    async def snapshots(self) -> builtins.list[str]:
+        """The ids of all snapshots."""
+        return await asyncio.to_thread(lambda: [file.stem for file in self._snapshots.glob("*.raw")])
 
     async def delete_snapshot(self, snapshot_id: str) -> None:
         """Remove a snapshot; volumes made from it keep their contents. One that is gone is no error."""
@@ -299,6 +329,14 @@ class Volumes:
             await self._let_go(volume_id)
 
     # Files
+
+    def path(self, volume_id: str) -> Path:
+        """The volume's file.
+
+        Raises:
+            NotFound: there is no such volume.
+        """
+        return self._present(volume_id)
 
     def _file(self, volume_id: str) -> Path:
         return self._files / f"{_safe(volume_id)}.raw"

@@ -40,9 +40,10 @@ class Attachments:
                 "AttachTime": call.now,
                 "DeleteOnTermination": False,
             }
-            change.put(
-                "volume", record["VolumeId"], {**record, "State": "in-use", "Attachments": [attachment]}
-            )
+            after = {**record, "State": "in-use", "Attachments": [attachment]}
+            if same_device(params["Device"], instance["RootDeviceName"]):
+                after |= {"_Root": True, "_AsRoot": True}
+            change.put("volume", record["VolumeId"], after)
         return attachment
 
     def detach_volume(self, call: Call, params: Params) -> Result:
@@ -50,18 +51,7 @@ class Attachments:
             record = find(change, params["VolumeId"])
             attachment = _attachment(record, params)
             if record.get("_Root"):
-                instance = change.get("instance", attachment["InstanceId"])
-                if instance is not None and instance["State"]["Name"] != "stopped":
-                    raise AwsError(
-                        "OperationNotPermitted",
-                        f"Unable to detach root volume '{record['VolumeId']}' from instance "
-                        f"'{attachment['InstanceId']}'",
-                    )
-                raise AwsError(
-                    "UnsupportedOperation",
-                    "Detaching the root volume of an instance is not supported by Undercast: "
-                    "take a snapshot or an image of it.",
-                )
+                _check_root_detachable(change, record, attachment)
             attachment = {**attachment, "State": "detaching"}
             forced = bool(params.get("Force")) or bool(record.get("_ForceDetach"))
             change.put(
@@ -70,6 +60,14 @@ class Attachments:
                 {**record, "Attachments": [attachment], "_ForceDetach": forced},
             )
         return attachment
+
+
+def root_of(volumes: list[Record], instance_id: str) -> Record | None:
+    """The instance's root volume, None while it has none."""
+    for record, attachment in of_instance(volumes, instance_id):
+        if record.get("_Root") and attachment["State"] != "detaching":
+            return record
+    return None
 
 
 def of_instance(volumes: list[Record], instance_id: str) -> list[tuple[Record, dict[str, Any]]]:
@@ -109,12 +107,6 @@ def _check_attachable(change: Change, record: Record, instance: Record, device: 
         raise AwsError("IncorrectState", f"Volume '{volume_id}' is in the '{record['State']}' state.")
     if record["State"] == "creating":
         raise AwsError("IncorrectState", f"Volume '{volume_id}' is not 'available'.")
-    if record.get("_RootSnapshot"):
-        raise AwsError(
-            "UnsupportedOperation",
-            "A volume made from a root disk cannot be attached as a second disk by Undercast: "
-            "register an image from a snapshot of it.",
-        )
     state = instance["State"]["Name"]
     if state not in _ATTACHABLE:
         raise AwsError("IncorrectState", f"Instance '{instance_id}' is not 'running'.")
@@ -130,6 +122,23 @@ def _check_attachable(change: Change, record: Record, instance: Record, device: 
             "InvalidParameterValue",
             f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use",
         )
+    if same_device(device, instance["RootDeviceName"]) and not record.get("_Base"):
+        raise AwsError(
+            "UnsupportedOperation",
+            f"Only what was the root disk of an instance can be attached as {device} by Undercast.",
+        )
+
+
+def _check_root_detachable(change: Change, record: Record, attachment: dict[str, Any]) -> None:
+    """A root volume comes off a stopped instance only, and off one that has none of it in memory."""
+    instance = change.get("instance", attachment["InstanceId"])
+    if instance is None or instance["State"]["Name"] != "stopped" or instance.get("_Frozen"):
+        raise AwsError(
+            "OperationNotPermitted",
+            f"Unable to detach root volume '{record['VolumeId']}' from instance '{attachment['InstanceId']}'",
+        )
+    if attachment["State"] == "attaching":
+        raise AwsError("IncorrectState", f"Volume '{record['VolumeId']}' is in the 'attaching' state.")
 
 
 def _attachment(record: Record, params: Params) -> dict[str, Any]:

@@ -34,12 +34,19 @@ def plan(ec2: Ec2, change: Change, image: Record, asked: list[dict[str, Any]] | 
     """The disks of a launch, the root first. Raises AWS's errors for mappings that cannot be."""
     mappings = {inside_name(m["DeviceName"]): m for m in image["BlockDeviceMappings"]}
     root = inside_name(image["RootDeviceName"])
+    seen: set[str] = set()
     for mapping in asked or []:
         device = mapping.get("DeviceName")
         if not device:
             raise AwsError("MissingParameter", "The request must contain the parameter deviceName")
         check_device(device)
         key = inside_name(device)
+        if key in seen:
+            raise AwsError(
+                "InvalidBlockDeviceMapping",
+                f"The device '{device}' is used in more than one block-device mapping",
+            )
+        seen.add(key)
         if "NoDevice" in mapping:
             if key == root:
                 raise AwsError("InvalidBlockDeviceMapping", "The root device may not be suppressed.")
@@ -48,6 +55,9 @@ def plan(ec2: Ec2, change: Change, image: Record, asked: list[dict[str, Any]] | 
             mappings.pop(key, None)  # instance store: no type here has any, so AWS ignores it as well
         else:
             own = (mappings.get(key) or {}).get("Ebs") or {}
+            snapshot_id = (mapping.get("Ebs") or {}).get("SnapshotId")
+            if key == root and snapshot_id and snapshot_id != own.get("SnapshotId"):
+                raise AwsError("InvalidBlockDeviceMapping", "snapshotId cannot be modified on root device")
             ebs = {**_compatible(own, mapping.get("Ebs") or {}), **(mapping.get("Ebs") or {})}
             mappings[key] = {"DeviceName": device, "Ebs": ebs}
     ordered = sorted(mappings.items(), key=lambda item: item[0] != root)

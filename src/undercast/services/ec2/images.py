@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from undercast.services.base import AwsError, Call, Params, Result
 from undercast.services.ec2 import ids, image_names, public_images, tags, volume_types
-from undercast.services.ec2.attachments import of_instance
+from undercast.services.ec2.attachments import of_instance, root_of
 from undercast.services.ec2.dry_run import dry_run
 from undercast.services.ec2.estate import Change, Record, visible
 from undercast.services.ec2.filters import Filters
 from undercast.services.ec2.pages import answer, page
-from undercast.services.ec2.snapshots import discard, is_root, snapshots_of
+from undercast.services.ec2.snapshots import discard, snapshots_of
+from undercast.services.ec2.volumes import is_root
 
 if TYPE_CHECKING:
     from undercast.services.ec2.service import Ec2
@@ -26,6 +27,7 @@ FILTERS = Filters(
         "block-device-mapping.snapshot-id": "BlockDeviceMappings.Ebs.SnapshotId",
         "block-device-mapping.volume-size": "BlockDeviceMappings.Ebs.VolumeSize",
         "block-device-mapping.volume-type": "BlockDeviceMappings.Ebs.VolumeType",
+        "boot-mode": "BootMode",
         "creation-date": "CreationDate",
         "description": "Description",
         "ena-support": "EnaSupport",
@@ -34,6 +36,8 @@ FILTERS = Filters(
         "image-allowed": "ImageAllowed",
         "image-id": "ImageId",
         "image-type": "ImageType",
+        "instance-type-specification.supported-instance-type": "InstanceTypeSpecification.Supported",
+        "instance-type-specification.unsupported-instance-type": "InstanceTypeSpecification.Unsupported",
         "is-public": "Public",
         "kernel-id": "KernelId",
         "manifest-location": "ImageLocation",
@@ -43,6 +47,7 @@ FILTERS = Filters(
         "platform": "Platform",
         "product-code": "ProductCodes.ProductCodeId",
         "product-code.type": "ProductCodes.ProductCodeType",
+        "public-ssm-parameter-name": "_Parameters",
         "ramdisk-id": "RamdiskId",
         "root-device-name": "RootDeviceName",
         "root-device-type": "RootDeviceType",
@@ -68,8 +73,7 @@ class Images:
 
     def describe_images(self, call: Call, params: Params) -> Result:
         dry_run(params)
-        records = self.launchable(call.account, call.region)
-        records += image_names.published(public_images.records(self._ec2.machine_images))
+        records = self._described(call)
         if wanted := params.get("ImageIds"):
             ids.check("image", *wanted)
             known = {record["ImageId"] for record in records}
@@ -86,6 +90,15 @@ class Images:
         chosen, token = page(list(found.values()), params, lambda record: record["ImageId"], lowest=1)
         return answer("Images", [_shown(record) for record in chosen], token)
 
+    def _described(self, call: Call) -> list[Record]:
+        """The images there are, public ones under the names of their publishers as well."""
+        names: dict[str, list[str]] = {}
+        for name, image_id in self._ec2.public_parameters.all().items():
+            names.setdefault(image_id, []).append(name)
+        records = self.launchable(call.account, call.region)
+        records += image_names.published(public_images.records(self._ec2.machine_images))
+        return [{**record, "_Parameters": names.get(record["ImageId"], [])} for record in records]
+
     def create_image(self, call: Call, params: Params) -> Result:
         wanted = tags.from_specifications(params, "image", "snapshot")
         on_snapshots = tags.from_specifications(params, "snapshot", "image")
@@ -99,6 +112,12 @@ class Images:
                 raise AwsError(
                     "IncorrectInstanceState",
                     f"The instance '{instance['InstanceId']}' is not in a state from which it can be imaged.",
+                )
+            if root_of(change.all("volume"), instance["InstanceId"]) is None:
+                raise AwsError(
+                    "IncorrectInstanceState",
+                    f"The instance '{instance['InstanceId']}' does not have a volume attached at root "
+                    f"({instance['RootDeviceName']}).",
                 )
             _check_name(change, params["Name"])
             image_id = ids.new_id("ami")

@@ -28,21 +28,36 @@ _INTERFACE = {
     "attachment.device-index": "Attachment.DeviceIndex",
     "attachment.network-card-index": "Attachment.NetworkCardIndex",
     "attachment.status": "Attachment.Status",
-    "availability-zone": "AvailabilityZone",
+    "deny-all-igw-traffic": "DenyAllIgwTraffic",
     "description": "Description",
     "group-id": "Groups.GroupId",
     "group-name": "Groups.GroupName",
+    "ipv4-prefixes.ipv4-prefix": "Ipv4Prefixes.Ipv4Prefix",
+    "ipv6-address": "Ipv6Addresses.Ipv6Address",
     "ipv6-addresses.ipv6-address": "Ipv6Addresses.Ipv6Address",
+    "ipv6-addresses.is-primary-ipv6": "Ipv6Addresses.IsPrimaryIpv6",
+    "ipv6-native": "Ipv6Native",
+    "ipv6-prefixes.ipv6-prefix": "Ipv6Prefixes.Ipv6Prefix",
     "mac-address": "MacAddress",
     "network-interface-id": "NetworkInterfaceId",
+    "operator.managed": "Operator.Managed",
+    "operator.principal": "Operator.Principal",
+    "outpost-arn": "OutpostArn",
     "owner-id": "OwnerId",
     "private-dns-name": "PrivateDnsName",
     "private-ip-address": "PrivateIpAddress",
+    "public-dns-name": "Association.PublicDnsName",
+    "requester-id": "RequesterId",
+    "requester-managed": "RequesterManaged",
     "source-dest-check": "SourceDestCheck",
     "status": "Status",
     "subnet-id": "SubnetId",
+    "tag-key": "_Tags.Key",
+    "tag-value": "_Tags.Value",
     "vpc-id": "VpcId",
 }
+
+_RESERVATION = "capacity-reservation-specification.capacity-reservation-target"
 
 FILTERS = Filters(
     {
@@ -60,6 +75,13 @@ FILTERS = Filters(
         "capacity-reservation-specification.capacity-reservation-preference": (
             "CapacityReservationSpecification.CapacityReservationPreference"
         ),
+        **{
+            f"{_RESERVATION}.{name}": f"CapacityReservationSpecification.CapacityReservationTarget.{path}"
+            for name, path in {
+                "capacity-reservation-id": "CapacityReservationId",
+                "capacity-reservation-resource-group-arn": "CapacityReservationResourceGroupArn",
+            }.items()
+        },
         "client-token": "ClientToken",
         "current-instance-boot-mode": "CurrentInstanceBootMode",
         "dns-name": "PublicDnsName",
@@ -131,6 +153,12 @@ FILTERS = Filters(
         "usage-operation-update-time": "UsageOperationUpdateTime",
         "virtualization-type": "VirtualizationType",
         "vpc-id": "VpcId",
+        # An instance's interfaces are all its own, and in its zone.
+        "network-interface.attachment.instance-id": lambda view: (
+            view["NetworkInterfaces"] and view["InstanceId"]
+        ),
+        "network-interface.attachment.instance-owner-id": "NetworkInterfaces.OwnerId",
+        "network-interface.availability-zone": "Placement.AvailabilityZone",
         **{f"network-interface.{name}": f"NetworkInterfaces.{path}" for name, path in _INTERFACE.items()},
     }
 )

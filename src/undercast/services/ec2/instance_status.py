@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _FILTERS = Filters(
     {
+        "application-status.status": "ApplicationStatus.Status",
         "availability-zone": "AvailabilityZone",
         "availability-zone-id": "AvailabilityZoneId",
         "event.code": "Events.Code",

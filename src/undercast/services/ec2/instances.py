@@ -37,7 +37,7 @@ class Instances:
         return answer("Reservations", _reservations(chosen), token)
 
     def views(self, account: str, region: str, records: list[Record]) -> list[Record]:
-        """The instances as DescribeInstances shows them, with `_ReservationId` and `_OwnerId` beside it.
+        """The instances as DescribeInstances shows them, with all of their records beside it.
 
         Interfaces and volumes are gone through once for all of them. What has not changed since the last
         time is the same object again, with its XML: clients that wait ask often.
@@ -53,12 +53,12 @@ class Instances:
             kept = self._kept.get(id)
             if kept is None or len(kept[0]) != len(made_of) or any(map(is_not, kept[0], made_of)):
                 view = self._view(record, interfaces.get(id, []), attachments.get(id, []))
-                kept = self._kept[id] = (made_of, Kept(view))
+                kept = self._kept[id] = (made_of, view)
             views.append(kept[1])
         return views
 
-    def _view(self, record: Record, interfaces: list[Record], attachments: list[dict[str, Any]]) -> Record:
-        view = {name: value for name, value in record.items() if name[0] != "_" or name in _FOR_RESERVATION}
+    def _view(self, record: Record, interfaces: list[Record], attachments: list[dict[str, Any]]) -> Kept:
+        view = Kept(record)  # with what begins with an underscore: an answer has what AWS's model knows alone
         view["BlockDeviceMappings"] = [_mapping(attachment) for attachment in attachments]
         view["NetworkInterfaces"] = [self._ec2.network_interfaces.instance_view(eni) for eni in interfaces]
         view["SecurityGroups"] = []
@@ -91,9 +91,6 @@ class Instances:
         """The id of the public image at the bottom of the instance's root disk."""
         base: str = record["_Base"]
         return base
-
-
-_FOR_RESERVATION = ("_ReservationId", "_OwnerId", "_RequesterId")
 
 
 def _among(records: list[Record], wanted: list[str]) -> list[Record]:

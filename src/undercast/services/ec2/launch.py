@@ -9,7 +9,7 @@ from undercast.services.ec2 import block_devices, idempotency, ids, launch_reque
 from undercast.services.ec2 import instance_states as states
 from undercast.services.ec2.estate import Change, Record
 from undercast.services.ec2.instances import reservation
-from undercast.services.ec2.volumes import volume
+from undercast.services.ec2.volumes import of_snapshot, volume
 
 if TYPE_CHECKING:
     from undercast.services.ec2.service import Ec2
@@ -207,6 +207,6 @@ class Launch:
         if disk.root:
             record |= {"_Root": True, "_Base": instance["_Base"]}
         else:
-            record["_Blank"] = bool(disk.snapshot and disk.snapshot.get("_Blank"))
+            record |= of_snapshot(disk.snapshot)
             record["_New"] = True  # still to be made, though AWS shows it as in use already
         change.put("volume", record["VolumeId"], record)

@@ -12,10 +12,11 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from undercast.machines.errors import MachineError, NoCapacity, NotFound, Unavailable
+from undercast.machines.errors import Busy, MachineError, NoCapacity, NotFound, Unavailable
 from undercast.machines.spec import MachineSpec, Power
 from undercast.services.ec2 import instance_states as states
-from undercast.services.ec2.attachments import of_instance
+from undercast.services.ec2 import root_disks
+from undercast.services.ec2.attachments import of_instance, root_of
 from undercast.services.ec2.catalogue import instance_type
 from undercast.services.ec2.estate import Change, Key, Record
 from undercast.services.ec2.storage_driver import StorageDriver
@@ -65,6 +66,7 @@ class MachineDriver:
             return
         match states.name(record):
             case "pending":
+                self._wait_for_root(key)
                 await self._bring_up(key, record)
             case "running":
                 await self._keep(key, record)
@@ -74,6 +76,12 @@ class MachineDriver:
                 await self._remove(key, record)
 
     # Up
+
+    def _wait_for_root(self, key: Key) -> None:
+        """A root volume that was attached a moment ago is on its way. Raises Busy."""
+        root = root_of(self._estate.all(key.account, key.region, "volume"), key.id)
+        if root is not None and root.get("_AsRoot"):
+            raise Busy(f"the root volume of {key.id} is being attached")
 
     async def _bring_up(self, key: Key, record: Record) -> None:
         try:
@@ -96,20 +104,27 @@ class MachineDriver:
             began = time.monotonic()
             await self._make(key, record)
             log.info("instance %s was made and started in %.2f s", key.id, time.monotonic() - began)
+        root = root_of(self._estate.all(key.account, key.region, "volume"), key.id)
         await asyncio.to_thread(self._note_running, key, record["InstanceType"])
+        if root is not None and root.get("_RootSnapshot"):
+            await self._machines.roots.delete(root["VolumeId"])  # the machine has its own copy now
 
     async def _make(self, key: Key, record: Record) -> None:
         """The first start: no power before the packet filter knows the interface and volumes are there."""
         await self._ec2.reconciler.default_image.ready()
         spec = await asyncio.to_thread(self._spec, key, record)
-        disks = [v for v, _ in self._disks(key) if not v.get("_Root")]
+        disks = {
+            Key(key.account, key.region, "volume", volume["VolumeId"]): volume
+            for volume, _ in self._disks(key)
+            if not volume.get("_Root")
+        }
         await asyncio.gather(
             self._ec2.networking.applied(),
             self._machines.create(spec),
-            *(self._storage.make(volume) for volume in disks),
+            *(self._storage.fill(volume_key, volume) for volume_key, volume in disks.items()),
         )
-        for volume in disks:
-            await self._storage.attach(Key(key.account, key.region, "volume", volume["VolumeId"]))
+        for volume_key in disks:
+            await self._storage.attach(volume_key)
         await self._machines.start_machine(key.id)
 
     async def _restart(self, key: Key, record: Record) -> None:
@@ -144,7 +159,7 @@ class MachineDriver:
             user_data=record["_UserData"],
             labels={"account": key.account, "region": key.region},
             gpus=tuple(gpus),
-            root_snapshot=record["_RootSnapshot"],
+            root_snapshot=root["VolumeId"] if root.get("_RootSnapshot") else record["_RootSnapshot"],
         )
 
     @staticmethod
@@ -168,6 +183,7 @@ class MachineDriver:
                 after.pop("StateReason", None)
             change.put("instance", key.id, after)
             for volume, attachment in of_instance(change.all("volume"), key.id):
+                root_disks.settle(change, volume["VolumeId"])
                 if attachment["State"] == "attaching":
                     # The root disk is attached now. Others that came meanwhile are seen by their own workers.
                     state = "attached" if volume.get("_Root") else "attaching"
@@ -274,10 +290,9 @@ class MachineDriver:
 
     async def _remove(self, key: Key, record: Record) -> None:
         for volume, attachment in self._disks(key):
-            kept = not attachment["DeleteOnTermination"]
-            if volume.get("_Root") and kept and record.get("_Made"):
-                # The root disk outlives its machine as a snapshot under the volume's own id.
-                await self._storage.keep_root(key.id, volume["VolumeId"])
+            if _outlives(attachment) and record.get("_Made"):
+                volume_key = Key(key.account, key.region, "volume", volume["VolumeId"])
+                await self._storage.root_disks.keep(volume_key, key.id, volume)
         await self._machines.delete(key.id)
         await asyncio.to_thread(self._note_terminated, key)
         self.suspects.discard(key.id)
@@ -335,17 +350,23 @@ class MachineDriver:
                 change.put("instance", key.id, {**record, "State": states.state("pending")})
 
 
+def _outlives(attachment: dict[str, Any]) -> bool:
+    """Whether a volume stays when its instance ends."""
+    return not attachment["DeleteOnTermination"] or attachment["State"] == "detaching"
+
+
 def _release(change: Change, instance: Record, volume: Record, attachment: dict[str, Any]) -> None:
     """What becomes of a volume when its instance ends."""
     volume_id = volume["VolumeId"]
     if volume.get("_Root"):
-        if attachment["DeleteOnTermination"] or not instance.get("_Made"):
+        never_made = root_disks.is_in_machine(volume) and not instance.get("_Made")
+        if never_made or not _outlives(attachment):
             change.delete("volume", volume_id)
             return
-        kept = {name: value for name, value in volume.items() if name != "_Root"}
-        change.put(
-            "volume", volume_id, {**kept, "State": "available", "Attachments": [], "_RootSnapshot": True}
-        )
+        kept = {name: value for name, value in volume.items() if name not in ("_Root", "_AsRoot")}
+        if root_disks.is_in_machine(volume):
+            kept["_RootSnapshot"] = True
+        change.put("volume", volume_id, {**kept, "State": "available", "Attachments": []})
         return
     state = "deleting" if attachment["DeleteOnTermination"] else "available"
     if volume.get("_New"):

@@ -138,7 +138,8 @@ class NetworkInterfaces:
             "NetworkInterfaceId", "OwnerId", "PrivateDnsName", "PrivateIpAddress", "PrivateIpAddresses",
             "SourceDestCheck", "Status", "SubnetId", "VpcId",
         )  # fmt: skip
-        return {**{k: interface[k] for k in members if k in interface}, "Attachment": attachment}
+        shown = {k: interface[k] for k in members if k in interface}
+        return {**shown, "Attachment": attachment, "_Tags": interface["Tags"]}
 
     def nics(self, interfaces: Iterable[Record]) -> tuple[NicSpec, ...]:
         """The interfaces as the machines engine takes them."""

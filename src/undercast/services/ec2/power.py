@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from undercast.services.base import AwsError, Call, Params, Result
 from undercast.services.ec2 import instance_states as states
+from undercast.services.ec2.attachments import root_of
 from undercast.services.ec2.estate import Change, Record
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Power:
                 after = record
                 match states.name(record):
                     case "stopped":
+                        _check_root(change, record)
                         self._ec2.capacity.check([record])
                         after = self.starting(change, record, call.now)
                     case "pending" | "running":
@@ -119,6 +121,15 @@ class Power:
         """Put an instance on its way to terminated."""
         after = states.moved(record, "shutting-down", reason=reason, when=now)
         return change.put("instance", record["InstanceId"], after)
+
+
+def _check_root(change: Change, record: Record) -> None:
+    if root_of(change.all("volume"), record["InstanceId"]) is None:
+        raise AwsError(
+            "InvalidParameterValue",
+            f"Invalid value '{record['InstanceId']}' for instanceId. Instance does not have a volume "
+            f"attached at root ({record['RootDeviceName']})",
+        )
 
 
 def _check_stop(record: Record, params: Params) -> None:

@@ -62,6 +62,7 @@ class Reconciler:
             await asyncio.wait_for(self._machines.start(), _START_LIMIT_S)
         if not self._machines.capability().available:
             return
+        await self._try(self.storage.remove_leftovers())
         await self._try(self._survey())
         self._spawn(self.default_image.run(), "ec2 default image")
         self._spawn(self._watch(), "ec2 machine events")

@@ -12,6 +12,7 @@ from undercast.services.ec2.estate import Change, Record, visible
 from undercast.services.ec2.filters import Filters
 from undercast.services.ec2.pages import answer, not_with_ids, page
 from undercast.services.ec2.volumes import find as find_volume
+from undercast.services.ec2.volumes import is_root
 
 if TYPE_CHECKING:
     from undercast.services.ec2.service import Ec2
@@ -67,8 +68,7 @@ class Snapshots:
             excluded = set(asked.get("ExcludeDataVolumeIds") or [])
             records = []
             for volume, _ in of_instance(change.all("volume"), instance_id):
-                is_root = bool(volume.get("_Root"))
-                if (is_root and asked.get("ExcludeBootVolume")) or volume["VolumeId"] in excluded:
+                if (volume.get("_Root") and asked.get("ExcludeBootVolume")) or volume["VolumeId"] in excluded:
                     continue
                 own = volume["Tags"] if params.get("CopyTagsFromSource") == "volume" else []
                 text = params.get("Description") or ""
@@ -238,11 +238,6 @@ def discard(change: Change, record: Record) -> None:
     if record.get("_Blank"):
         return
     change.put("garbage", id, {"What": "root-snapshot" if is_root(record) else "snapshot"})
-
-
-def is_root(record: Record) -> bool:
-    """Whether a volume or snapshot holds a machine's root disk instead of a block device."""
-    return bool(record.get("_Root") or record.get("_RootSnapshot"))
 
 
 def snapshots_of(image: Record) -> list[str]:

@@ -25,11 +25,39 @@ _FILTERS = Filters(
         "fault-message": "Fault.Message",
         "instance-id": "InstanceId",
         "launch-group": "LaunchGroup",
+        **{
+            f"launch.block-device-mapping.{name}": f"LaunchSpecification.BlockDeviceMappings.{path}"
+            for name, path in {
+                "delete-on-termination": "Ebs.DeleteOnTermination",
+                "device-name": "DeviceName",
+                "snapshot-id": "Ebs.SnapshotId",
+                "volume-size": "Ebs.VolumeSize",
+                "volume-type": "Ebs.VolumeType",
+            }.items()
+        },
+        "launch.group-id": "LaunchSpecification.SecurityGroups.GroupId",
+        "launch.group-name": "LaunchSpecification.SecurityGroups.GroupName",
         "launch.image-id": "LaunchSpecification.ImageId",
         "launch.instance-type": "LaunchSpecification.InstanceType",
+        "launch.kernel-id": "LaunchSpecification.KernelId",
         "launch.key-name": "LaunchSpecification.KeyName",
         "launch.monitoring-enabled": "LaunchSpecification.Monitoring.Enabled",
+        "launch.ramdisk-id": "LaunchSpecification.RamdiskId",
         "launched-availability-zone": "LaunchedAvailabilityZone",
+        "launched-availability-zone-id": "LaunchedAvailabilityZoneId",
+        **{
+            f"network-interface.{name}": f"LaunchSpecification.NetworkInterfaces.{path}"
+            for name, path in {
+                "addresses.primary": "PrivateIpAddresses.Primary",
+                "delete-on-termination": "DeleteOnTermination",
+                "description": "Description",
+                "device-index": "DeviceIndex",
+                "group-id": "Groups",
+                "network-interface-id": "NetworkInterfaceId",
+                "private-ip-address": "PrivateIpAddress",
+                "subnet-id": "SubnetId",
+            }.items()
+        },
         "product-description": "ProductDescription",
         "spot-instance-request-id": "SpotInstanceRequestId",
         "spot-price": "SpotPrice",
@@ -44,6 +72,7 @@ _FILTERS = Filters(
 _PRICE_FILTERS = Filters(
     {
         "availability-zone": "AvailabilityZone",
+        "availability-zone-id": "AvailabilityZoneId",
         "instance-type": "InstanceType",
         "product-description": "ProductDescription",
         "spot-price": "SpotPrice",

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from undercast.machines.errors import Busy, MachineError, NotFound
+from undercast.machines.errors import Busy, MachineError
 from undercast.services.ec2 import instance_states as states
 from undercast.services.ec2.attachments import inside_name
 from undercast.services.ec2.estate import Key, Record
-from undercast.services.ec2.snapshots import is_root, snapshots_of
+from undercast.services.ec2.root_disks import RootDisks, has_file, is_in_machine
+from undercast.services.ec2.snapshots import snapshots_of
+from undercast.services.ec2.volumes import is_root
 
 if TYPE_CHECKING:
     from undercast.services.ec2.service import Ec2
 
 log = logging.getLogger(__name__)
+
+_WITH_DATA = ("volume", "snapshot", "garbage")
 
 
 class StorageDriver:
@@ -25,6 +30,7 @@ class StorageDriver:
     def __init__(self, ec2: Ec2) -> None:
         self._estate = ec2.estate
         self._machines = ec2.cloud.machines
+        self.root_disks = RootDisks(ec2)
 
     async def drive(self, key: Key) -> None:
         """All that is due for one resource."""
@@ -62,9 +68,14 @@ class StorageDriver:
             await asyncio.to_thread(self._note, key, {"State": "available", "_New": False}, was="creating")
             return
         attachment = record["Attachments"][0] if record["Attachments"] else None
-        if attachment and not record.get("_Root"):
+        if record.get("_Root"):
+            await self.root_disks.drive(key, record)
+        elif attachment:
             if attachment["State"] == "attaching" and self._made(key, attachment["InstanceId"]):
                 await self.attach(key)
+            elif attachment["State"] == "attaching" and self._unmade(key, attachment["InstanceId"]):
+                await self.fill(key, record)
+                await asyncio.to_thread(self._note_attachment, key, "attaching", "attached")
             elif attachment["State"] in ("detaching", "busy"):
                 await self._detach(key, record)
         if (record.get("_Modification") or {}).get("ModificationState") == "modifying":
@@ -73,8 +84,9 @@ class StorageDriver:
     async def make(self, record: Record) -> None:
         """The volume's data: empty, or that of its snapshot."""
         snapshot_id = None if record.get("_Blank") else record["SnapshotId"] or None
-        if is_root(record):
-            await self._machines.roots.copy(snapshot_id or "", record["VolumeId"])
+        if snapshot_id and record.get("_FromRoot"):
+            tree = self._machines.roots.tree(snapshot_id)
+            await self._machines.volumes.create_from_root(record["VolumeId"], record["Size"], tree)
         else:
             await self._machines.volumes.create(record["VolumeId"], record["Size"], snapshot_id)
 
@@ -84,14 +96,25 @@ class StorageDriver:
         instance = self._estate.get(key.account, key.region, "instance", instance_id)
         return instance is not None and bool(instance.get("_Made"))
 
+    def _unmade(self, key: Key, instance_id: str) -> bool:
+        """Whether the instance is stopped and has no machine: its next start makes one, with this volume."""
+        instance = self._estate.get(key.account, key.region, "instance", instance_id)
+        return instance is not None and states.name(instance) == "stopped" and not instance.get("_Made")
+
+    async def fill(self, key: Key, record: Record) -> None:
+        """Have the volume's file there, whatever its data is now."""
+        if record.get("_RootSnapshot"):
+            await self.root_disks.as_file(key, record)
+        elif record.get("_New"):
+            await self.make(record)
+
     async def attach(self, key: Key) -> None:
         """Attach the volume to its machine, which has to be there."""
         record = self._estate.get(key.account, key.region, "volume", key.id)
         if record is None or not record["Attachments"]:
             return
         attachment = record["Attachments"][0]
-        if record.get("_New"):
-            await self.make(record)
+        await self.fill(key, record)
         await self._machines.volumes.attach(
             key.id, attachment["InstanceId"], inside_name(attachment["Device"])
         )
@@ -108,7 +131,11 @@ class StorageDriver:
     async def _grow(self, key: Key, record: Record) -> None:
         modification = record["_Modification"]
         size = modification["TargetSize"]
-        if record.get("_Root"):
+        if record.get("_RootSnapshot"):
+            pass  # it becomes that large when it is attached
+        elif record.get("_AsRoot"):
+            raise Busy(f"{key.id} is being attached")
+        elif record.get("_Root"):
             instance_id = record["Attachments"][0]["InstanceId"]
             await self._machines.grow_root(instance_id, size)
         else:
@@ -121,16 +148,35 @@ class StorageDriver:
         }
         await asyncio.to_thread(self._note, key, {"Size": size, "_Modification": done})
 
-    async def keep_root(self, machine: str, volume_id: str) -> None:
-        """Keep a machine's root disk under the id of its volume, for when the machine is gone."""
-        try:
-            await self._machines.roots.snapshot(machine, volume_id)
-        except NotFound:
-            log.warning("the machine %s is gone, and with it its root volume %s", machine, volume_id)
-
     async def _delete_data(self, volume_id: str) -> None:
         await self._machines.volumes.delete(volume_id)
         await self._machines.roots.delete(volume_id)
+
+    async def remove_leftovers(self) -> None:
+        """Remove the data that no record wants, before anything else is done: a crash left it."""
+        volumes, roots = self._machines.volumes, self._machines.roots
+        machines = await self._machines.states()
+        records = {key.id: record for kind in _WITH_DATA for key, record in self._estate.everywhere(kind)}
+        for id in await volumes.list():
+            if id not in records or not has_file(records[id]):
+                await self._remove(id, volumes.delete)
+        for id in await volumes.snapshots():
+            if id not in records:
+                await self._remove(id, volumes.delete_snapshot)
+        for id in await roots.list():
+            record = records.get(id)
+            if record is None or (
+                is_in_machine(record) and record["Attachments"][0]["InstanceId"] in machines
+            ):
+                await self._remove(id, roots.delete)
+
+    @staticmethod
+    async def _remove(id: str, delete: Callable[[str], Awaitable[None]]) -> None:
+        log.warning("data of %s that nothing wants is removed", id)
+        try:
+            await delete(id)
+        except MachineError as error:
+            log.warning("data of %s could not be removed: %s", id, error)
 
     # Snapshots
 
@@ -156,8 +202,10 @@ class StorageDriver:
 
     async def _snapshot_root(self, key: Key, record: Record) -> None:
         volume = self._estate.get(key.account, key.region, "volume", record["VolumeId"])
-        if volume is None or not volume["Attachments"]:
-            # Its instance ended first; the disk may have been kept under the volume's id.
+        if volume is not None and volume.get("_AsRoot"):
+            raise Busy(f"{record['VolumeId']} is being attached")
+        if volume is None or volume.get("_RootSnapshot") or not volume["Attachments"]:
+            # It has no machine now; the disk may have been kept under the volume's id.
             await self._machines.roots.copy(record["VolumeId"], key.id)
             return
         instance_id = volume["Attachments"][0]["InstanceId"]

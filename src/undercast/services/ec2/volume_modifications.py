@@ -42,11 +42,6 @@ class VolumeModifications:
     def modify_volume(self, call: Call, params: Params) -> Result:
         with self._estate.changing(call, params) as change:
             record = find(change, params["VolumeId"])
-            if record.get("_RootSnapshot"):
-                raise AwsError(
-                    "UnsupportedOperation",
-                    "A kept root disk cannot be modified by Undercast: take a snapshot of it.",
-                )
             running = record.get("_Modification") or {}
             if running.get("ModificationState") == "modifying":
                 raise AwsError(
@@ -56,8 +51,9 @@ class VolumeModifications:
             target = _target(record, params)
             modification = _modification(call, record, target)
             # The size changes once the disk has grown; the rest is a promise only.
-            now = {**target, "Size": record["Size"]}
-            if target["Size"] == record["Size"]:
+            unmade = record.get("_New") and not record["Attachments"]  # made as large as it then is
+            now = {**target, "Size": target["Size"] if unmade else record["Size"]}
+            if target["Size"] == now["Size"]:
                 modification |= {"ModificationState": "completed", "Progress": 100, "EndTime": call.now}
             change.put("volume", record["VolumeId"], {**record, **now, "_Modification": modification})
         return {"VolumeModification": modification}

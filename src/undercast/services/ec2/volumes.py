@@ -38,8 +38,18 @@ _FILTERS = Filters(
 )
 _STATUS_FILTERS = Filters(
     {
+        "action.code": "Actions.Code",
+        "action.description": "Actions.Description",
+        "action.event-id": "Actions.EventId",
+        "attachment-status.instance-id": "AttachmentStatuses.InstanceId",
+        "attachment-status.io-performance": "AttachmentStatuses.IoPerformance",
         "availability-zone": "AvailabilityZone",
         "availability-zone-id": "AvailabilityZoneId",
+        "event.description": "Events.Description",
+        "event.event-id": "Events.EventId",
+        "event.event-type": "Events.EventType",
+        "event.not-after": "Events.NotAfter",
+        "event.not-before": "Events.NotBefore",
         "volume-status.details-name": "VolumeStatus.Details.Name",
         "volume-status.details-status": "VolumeStatus.Details.Status",
         "volume-status.status": "VolumeStatus.Status",
@@ -49,7 +59,12 @@ _STATUS_FILTERS = Filters(
 
 
 class Volumes:
-    """Records of kind "volume". One with `_Root` is the root disk of its instance's machine."""
+    """Records of kind "volume".
+
+    The data of a volume is a file. With `_Root` it is the root disk of its instance's machine instead, with
+    `_RootSnapshot` a root disk without a machine; `_AsRoot` is a file that is being made into one. `_Base` is
+    the image at the bottom of what is or was a root disk.
+    """
 
     def __init__(self, ec2: Ec2) -> None:
         self._ec2 = ec2
@@ -79,8 +94,7 @@ class Volumes:
                 snapshot=snapshot,
                 wanted_tags=tags.from_specifications(params, "volume"),
             )
-            if snapshot is not None and snapshot.get("_Blank"):
-                record["_Blank"] = True
+            record |= of_snapshot(snapshot)
             if not self._ec2.cloud.machines.capability().available:
                 # Its data is made when it is first attached: that cannot be before there are servers.
                 record |= {"State": "available", "_New": True}
@@ -164,6 +178,19 @@ def find(change: Change, volume_id: str) -> Record:
     return record
 
 
+def of_snapshot(snapshot: Record | None) -> Record:
+    """What a volume has to know of the snapshot it is made from."""
+    if snapshot is None:
+        return {}
+    marks = {"_Blank": snapshot.get("_Blank"), "_FromRoot": is_root(snapshot), "_Base": snapshot.get("_Base")}
+    return {name: value for name, value in marks.items() if value}
+
+
+def is_root(record: Record) -> bool:
+    """Whether a volume's or snapshot's data is a root disk instead of a block device's file."""
+    return bool(record.get("_Root") or record.get("_RootSnapshot"))
+
+
 def volume(
     call: Call,
     *,
@@ -222,6 +249,10 @@ def _status(record: Record) -> dict[str, Any]:
         "AvailabilityZone": record["AvailabilityZone"],
         "AvailabilityZoneId": record["AvailabilityZoneId"],
         "Actions": [],
+        "AttachmentStatuses": [
+            {"InstanceId": attachment["InstanceId"], "IoPerformance": "not-applicable"}
+            for attachment in record["Attachments"]
+        ],
         "Events": [],
         "VolumeStatus": {
             "Status": "insufficient-data" if record["State"] == "creating" else "ok",
