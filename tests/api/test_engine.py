@@ -814,6 +814,26 @@ def test_a_function_calls_the_cloud(world: World) -> None:
     assert world.calls[-1].startswith(b"GET /x HTTP/1.1\r\n")
 
 
+@pytest.mark.timeout(240)  # the clients of another Python come from an index on first use
+def test_every_python_has_its_boto3(world: World) -> None:
+    own = [name for name, statement in world.engine.runtimes().items() if statement is None]
+    for runtime in (name for name in own if name.startswith("python")):
+        function = world.function(
+            """
+            import sys
+            import boto3
+            def handler(event, context):
+                boto3.client("sts")
+                return "python%d.%d" % sys.version_info[:2]
+            """,
+            runtime=runtime,
+            memory_mb=2048,
+            timeout_s=30,
+        )
+        done = world.run(function.begin(), 200)
+        assert json.loads(done.payload) == runtime, done.payload
+
+
 def test_without_root_it_says_what_to_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 

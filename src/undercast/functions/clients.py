@@ -105,13 +105,19 @@ def _run(argv: list[str], cwd: Path, what: str) -> None:
 
 def _pip(minor: str, target: Path) -> None:
     # Our own pip, told which Python to choose for: one that is run by another interpreter has to know it, and
-    # Debian's does not know Python 3.12. Wheels alone, so nothing is built or run.
-    argv = [
-        sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check",
-        "--target", str(target), "--python-version", minor, "--implementation", "cp",
-        "--only-binary=:all:", *_PACKAGES,
+    # Debian's does not know Python 3.12. Wheels alone, so nothing is built or run. In two steps, for only
+    # `download` asks the packages themselves whether that Python suits them where an index does not tell.
+    pip = [sys.executable, "-m", "pip"]
+    common = [
+        "--quiet", "--no-input", "--disable-pip-version-check",
+        "--python-version", minor, "--implementation", "cp", "--only-binary=:all:",
     ]  # fmt: skip
-    _run(argv, target, f"awslambdaric and boto3 for python{minor}")
+    what = f"awslambdaric and boto3 for python{minor}"
+    with tempfile.TemporaryDirectory(dir=target.parent) as wheels:
+        _run([*pip, "download", *common, "--dest", wheels, *_PACKAGES], target, what)
+        chosen = sorted(map(str, Path(wheels).glob("*.whl")))
+        install = ["install", *common, "--no-index", "--no-deps", "--target", str(target)]
+        _run([*pip, *install, *chosen], target, what)
     shutil.rmtree(target / "bin", ignore_errors=True)
 
 
