@@ -440,7 +440,7 @@ def test_a_root_volume_travels_through_a_crash_at_any_step(lab: Lab, halt_at: in
         await asyncio.to_thread(ec2.attachments.attach_volume, call(), attach)
         await asyncio.to_thread(ec2.power.start_instances, call(), stop)
         ec2 = await reach(ec2, settled)
-        assert not lab.world.volumes
+        await lab.until(lambda: not lab.world.volumes)
         assert lab.world.contents[f"machine {sick}"] == "well"
         assert lab.world.contents[f"machine {doctor}"] == "new"
         lab.world.halt_at = None
@@ -510,10 +510,14 @@ def test_what_runs_is_adopted_and_what_stands_still_is_started(lab: Lab) -> None
         lab.world.machines[ids[0]] = Power.STOPPED  # the host was restarted
         del lab.world.machines[ids[1]]  # somebody removed it by hand
         lab.world.machines["i-0123456789abcdef0"] = Power.RUNNING  # belongs to nobody
+        lab.world.volumes["vol-0123456789abcdef0"] = 1
+        lab.world.snapshots.add("snap-0123456789abcdef0")
+        lab.world.roots |= {"snap-1123456789abcdef0", "vol-1123456789abcdef0"}
         second = lab.server()
         await second.reconciler.start()
         await lab.until(lambda: states(second) == ["running", "running", "terminated"])
-        assert lab.world.machines == {ids[0]: Power.RUNNING, ids[2]: Power.RUNNING}
+        await lab.until(lambda: lab.world.machines == {ids[0]: Power.RUNNING, ids[2]: Power.RUNNING})
+        assert not (lab.world.volumes or lab.world.snapshots or lab.world.roots)
         gone = second.estate.get(ACCOUNT, REGION, "instance", ids[1])
         assert gone and gone["StateReason"]["Code"] == "Server.InternalError"
         await second.reconciler.stop()

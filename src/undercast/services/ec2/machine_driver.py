@@ -56,6 +56,7 @@ class MachineDriver:
         self._storage = storage
         self._launching = asyncio.Semaphore(_LAUNCHES_AT_ONCE)
         self._failing_since: dict[Key, float] = {}
+        self._astray: set[Key] = set()  # instances whose machine is there, or runs, although it should not
         self.suspects: set[str] = set()  # machines that were seen to stop, unasked as far as is known
 
     async def drive(self, key: Key) -> None:
@@ -74,6 +75,11 @@ class MachineDriver:
                 await self._take_down(key, record)
             case "shutting-down":
                 await self._remove(key, record)
+            case "stopped" if key in self._astray:
+                await self._machines.stop_machine(key.id, timeout_s=_STOP_LIMIT_S)
+            case "terminated" if key in self._astray:
+                await self._machines.delete(key.id)
+        self._astray.discard(key)
 
     # Up
 
@@ -332,15 +338,17 @@ class MachineDriver:
                     log.warning("instance %s stands still; starting it again", key.id)
                     await asyncio.to_thread(self._note_standing_still, key)
                 case "stopped" if machine is not None and machine.power is Power.RUNNING:
-                    await self._machines.stop_machine(key.id, timeout_s=_STOP_LIMIT_S)
+                    self._astray.add(key)
+                    work.append(key)
                 case "terminated" if machine is not None:
-                    await self._machines.delete(key.id)
+                    self._astray.add(key)
+                    work.append(key)
                 case "pending" | "stopping" | "shutting-down":
                     work.append(key)
         known = {key.id for key, _ in self._estate.everywhere("instance")}
         for name in machines.keys() - known:
             log.warning("machine %s belongs to no instance; removing it", name)
-            await self._machines.delete(name)
+            work.append(Key("", "", "instance", name))
         return work
 
     def _note_standing_still(self, key: Key) -> None:
