@@ -32,7 +32,7 @@ from undercast.machines.spec import (
 from undercast.machines.volumes import Volumes
 from undercast.settings import Settings
 
-_ABSENT = Capability(False, "Servers are not set up on this machine. Run `undercast setup` as root.")
+_STARTING = Capability(False, "Incus is being started. Try again in a moment.")
 
 
 class Machines:
@@ -46,7 +46,7 @@ class Machines:
         self._views = DiskViews(self.places)
         self.volumes = Volumes(self.incus, self.places, self._views)
         self._enabled = settings.servers_enabled
-        self._capability = _ABSENT
+        self._capability = _STARTING
 
     async def start(self) -> None:
         """See what this machine can do, starting Incus where we are the ones who start it. Never raises."""

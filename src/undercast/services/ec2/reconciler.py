@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _START_LIMIT_S = 15.0
+_START_AGAIN_S = 10.0  # somebody may have run `undercast setup`
 _SWEEP_S = 30.0
 _SPOT_S = 2.0
 _TERMINATED_FOR = dt.timedelta(hours=1)
@@ -50,6 +51,7 @@ class Reconciler:
         self._workers = Workers(self._drive)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._begun = asyncio.Event()
         self._spot_woken = asyncio.Event()
 
     async def start(self) -> None:
@@ -57,11 +59,19 @@ class Reconciler:
         self._loop = asyncio.get_running_loop()
         self._estate.listen(self._heard)
         self._spawn(self._spot(), "ec2 spot")
+        self._spawn(self._begin(), "ec2 machines")
         # Launches should work from the first request on, but an Incus that hangs must not hold up the rest.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._machines.start(), _START_LIMIT_S)
-        if not self._machines.capability().available:
-            return
+            async with asyncio.timeout(_START_LIMIT_S):
+                await self._begun.wait()
+
+    async def _begin(self) -> None:
+        """Take the machines over, now or when there is an Incus."""
+        await self._machines.start()
+        while not self._machines.capability().available:
+            self._begun.set()
+            await asyncio.sleep(_START_AGAIN_S)
+            await self._machines.start()
         await self._try(self.storage.remove_leftovers())
         await self._try(self._survey())
         self._spawn(self.default_image.run(), "ec2 default image")
@@ -69,6 +79,7 @@ class Reconciler:
         self._spawn(self._sweep(), "ec2 sweep")
         self._spawn(self.checks.run(), "ec2 status checks")
         self._spawn(Metrics(self._ec2).run(), "ec2 metrics")
+        self._begun.set()
 
     async def stop(self) -> None:
         """Leave machines running and work where it is."""
