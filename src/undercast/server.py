@@ -21,6 +21,7 @@ from undercast.cloud import Cloud
 from undercast.gateway.app import Gateway
 from undercast.gateway.listener import Listener
 from undercast.gateway.protocols import preload
+from undercast.heap import Heap
 from undercast.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -112,8 +113,10 @@ async def _main(settings: Settings, sock: socket.socket, ready: Ready) -> None:
         running.write(settings.data, told)
         ready(told, gateway.sign_in_link(cloud.url))
         loop.run_in_executor(None, preload, list(cloud.services))
+        trimming = loop.create_task(Heap().keep_small())
         log.info("ready at %s, account %s, region %s", told.url, told.account, told.region)
         await stopping.wait()
+        trimming.cancel()
         log.info("stopping")
     finally:
         await listener.close()
