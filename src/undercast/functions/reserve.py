@@ -89,7 +89,8 @@ class Reserve(Generic[P]):
             while len(self._waiting) < self._depth and self._timer is None and not self._closed:
                 self._waiting.append(await self._make())
         except (SandboxError, OSError, NoAddresses, DisksUnavailable) as error:
-            log.warning("no environment could be prepared: %s", error)
+            if not self._closed:  # else what it is made from ends
+                log.warning("no environment could be prepared: %s", error)
         if self._timer is None and not self._closed:
             self._later(_KEEP_S, self._forget)
 
