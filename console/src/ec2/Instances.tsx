@@ -77,7 +77,7 @@ export function Instances() {
           <Header variant="h2">
             Instance: {current[0].InstanceId} {nameOf(current[0]) && `(${nameOf(current[0])})`}
           </Header>
-          <InstanceTabs instance={current[0]} onChanged={live.refresh} />
+          <InstanceTabs instance={current[0]} summary onChanged={live.refresh} />
         </SpaceBetween>
       )}
     </SpaceBetween>

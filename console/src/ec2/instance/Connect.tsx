@@ -1,4 +1,4 @@
-import { Alert, Button, Container, FormField, Header, Input, SpaceBetween, Tabs } from "@cloudscape-design/components";
+import { Alert, Button, Container, FormField, Header, Input, SpaceBetween, Tabs, Toggle } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useParams } from "react-router-dom";
 import { Copyable, Loaded } from "../../shared/details";
@@ -13,6 +13,8 @@ export default function Connect() {
   // How many terminals were opened: each is a session of its own.
   const [count, setCount] = useState(0);
   const [state, setState] = useState<"none" | "open" | "ended">("none");
+
+  const [readAloud, setReadAloud] = useState(false);
 
   function connect() {
     setCount(count + 1);
@@ -42,8 +44,13 @@ export default function Connect() {
                         </FormField>
                         {state !== "none" ? (
                           <>
-                            <Terminal key={count} instanceId={id} user={user} onClosed={() => setState("ended")} />
-                            {state === "open" ? <Button onClick={() => setState("none")}>Disconnect</Button> : <Button onClick={connect}>Reconnect</Button>}
+                            <Terminal key={count} instanceId={id} user={user} readAloud={readAloud} onClosed={() => setState("ended")} />
+                            <SpaceBetween direction="horizontal" size="m" alignItems="center">
+                              {state === "open" ? <Button onClick={() => setState("none")}>Disconnect</Button> : <Button onClick={connect}>Reconnect</Button>}
+                              <Toggle checked={readAloud} onChange={({ detail }) => setReadAloud(detail.checked)}>
+                                Screen reader support
+                              </Toggle>
+                            </SpaceBetween>
                           </>
                         ) : (
                           <>

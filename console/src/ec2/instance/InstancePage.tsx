@@ -4,7 +4,7 @@ import { Loaded } from "../../shared/details";
 import { nameOf } from "../parts";
 import { useInstances } from "../useInstances";
 import { InstanceActions } from "./InstanceActions";
-import { InstanceTabs } from "./InstanceTabs";
+import { InstanceSummary, InstanceTabs } from "./InstanceTabs";
 
 /** One instance. */
 export function InstancePage() {
@@ -28,6 +28,7 @@ export function InstancePage() {
           >
             Instance summary for {id} {nameOf(instance) && `(${nameOf(instance)})`}
           </Header>
+          <InstanceSummary instance={instance} />
           <InstanceTabs instance={instance} onChanged={live.refresh} />
         </SpaceBetween>
       )}

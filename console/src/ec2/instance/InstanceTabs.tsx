@@ -4,7 +4,7 @@ import { Copyable, Details, Enabled, ToPage, when } from "../../shared/details";
 import { MetricChart, type Series } from "../../shared/MetricChart";
 import { TimeRange } from "../../shared/TimeRange";
 import { useAddressTab } from "../../shared/useAddressTab";
-import { InstanceState, nameOf, State } from "../parts";
+import { InstanceState, State } from "../parts";
 import { RulesEditor } from "../security/RulesEditor";
 import { ResourceTags } from "../ResourceTags";
 import { checks, type InstanceRow } from "../useInstances";
@@ -14,15 +14,15 @@ interface Props {
   onChanged(): Promise<void>;
 }
 
-/** Details, security, networking, storage, status, monitoring and tags of an instance. */
-export function InstanceTabs({ instance, onChanged }: Props) {
+/** Details, security, networking, storage, status, monitoring and tags of an instance. `summary`: among the details too. */
+export function InstanceTabs({ instance, summary = false, onChanged }: Props & { summary?: boolean }) {
   const [tab, setTab] = useAddressTab("details");
   return (
     <Tabs
       activeTabId={tab}
       onChange={({ detail }) => setTab(detail.activeTabId)}
       tabs={[
-        { id: "details", label: "Details", content: <DetailsTab instance={instance} /> },
+        { id: "details", label: "Details", content: summary ? <BothDetails instance={instance} /> : <DetailsTab instance={instance} /> },
         { id: "status", label: "Status and alarms", content: <StatusTab instance={instance} /> },
         { id: "monitoring", label: "Monitoring", content: <MonitoringTab instance={instance} /> },
         { id: "security", label: "Security", content: <SecurityTab instance={instance} /> },
@@ -34,32 +34,56 @@ export function InstanceTabs({ instance, onChanged }: Props) {
   );
 }
 
-function DetailsTab({ instance }: { instance: InstanceRow }) {
+/** What an instance is called, where it is reached, and how it is. */
+export function InstanceSummary({ instance }: { instance: InstanceRow }) {
   return (
     <Container header={<Header variant="h2">Instance summary</Header>}>
       <Details
         items={[
           ["Instance ID", <Copyable text={instance.InstanceId} />],
-          ["Name", nameOf(instance) || undefined],
-          ["Instance state", <InstanceState instance={instance} />],
           ["Public IPv4 address", <Copyable text={instance.PublicIpAddress} />],
           ["Private IPv4 addresses", <Copyable text={instance.PrivateIpAddress} />],
+          ["Instance state", <InstanceState instance={instance} />],
           ["Public IPv4 DNS", <Copyable text={instance.PublicDnsName} />],
           ["Private IP DNS name", <Copyable text={instance.PrivateDnsName} />],
           ["Instance type", instance.InstanceType],
-          ["AMI ID", <Copyable text={instance.ImageId} />],
-          ["Key pair", instance.KeyName],
-          ["IAM role", instance.IamInstanceProfile?.Arn],
           ["VPC ID", instance.VpcId],
           ["Subnet ID", instance.SubnetId],
-          ["Launch time", when(instance.LaunchTime)],
-          ["State transition message", instance.StateReason?.Message],
+          ["IAM role", instance.IamInstanceProfile?.Arn],
           ["IMDSv2", instance.MetadataOptions?.HttpTokens === "required" ? "Required" : "Optional"],
-          ["Lifecycle", instance.InstanceLifecycle ?? "normal"],
-          ["Monitoring", instance.Monitoring?.State],
+          ["Status check", checks(instance)],
         ]}
       />
     </Container>
+  );
+}
+
+function DetailsTab({ instance }: { instance: InstanceRow }) {
+  return (
+    <Container header={<Header variant="h2">Instance details</Header>}>
+      <Details
+        items={[
+          ["AMI ID", <Copyable text={instance.ImageId} />],
+          ["Monitoring", instance.Monitoring?.State],
+          ["Platform details", instance.PlatformDetails],
+          ["Launch time", when(instance.LaunchTime)],
+          ["Lifecycle", instance.InstanceLifecycle ?? "normal"],
+          ["Key pair assigned at launch", instance.KeyName],
+          ["State transition message", instance.StateReason?.Message],
+          ["Architecture", instance.Architecture],
+          ["Virtual CPUs", (instance.CpuOptions?.CoreCount ?? 0) * (instance.CpuOptions?.ThreadsPerCore ?? 0) || undefined],
+        ]}
+      />
+    </Container>
+  );
+}
+
+function BothDetails({ instance }: { instance: InstanceRow }) {
+  return (
+    <SpaceBetween size="l">
+      <InstanceSummary instance={instance} />
+      <DetailsTab instance={instance} />
+    </SpaceBetween>
   );
 }
 

@@ -8,17 +8,21 @@ import { signedUrl } from "../../aws/signed";
 interface Props {
   instanceId: string;
   user: string;
+  /** Read out what is printed. What is typed by an input method (emoji, dictation) does not arrive then. */
+  readAloud: boolean;
   /** The session ended, or could not begin; why is told on the screen. */
   onClosed(): void;
 }
 
 /** A terminal on an instance: bytes go both ways over one WebSocket, signed like every other request. */
-export function Terminal({ instanceId, user, onClosed }: Props) {
+export function Terminal({ instanceId, user, readAloud, onClosed }: Props) {
   const { session } = useSession();
   const place = useRef<HTMLDivElement>(null);
+  const screen = useRef<Xterm>();
 
   useEffect(() => {
-    const terminal = new Xterm({ fontSize: 13, cursorBlink: true, screenReaderMode: true });
+    const terminal = new Xterm({ fontSize: 13, cursorBlink: true });
+    screen.current = terminal;
     const fit = new FitAddon();
     terminal.loadAddon(fit);
     terminal.open(place.current!);
@@ -56,6 +60,10 @@ export function Terminal({ instanceId, user, onClosed }: Props) {
       terminal.dispose();
     };
   }, [instanceId, user]);
+
+  useEffect(() => {
+    screen.current!.options.screenReaderMode = readAloud;
+  }, [readAloud]);
 
   return <div ref={place} aria-label={`Terminal of ${instanceId}`} role="application" style={{ height: "60vh", background: "#000", padding: 8, borderRadius: 8 }} />;
 }

@@ -9,6 +9,7 @@ import {
   paginateDescribeSecurityGroups,
   paginateDescribeSubnets,
   RunInstancesCommand,
+  type RunInstancesCommandOutput,
 } from "@aws-sdk/client-ec2";
 import { Alert, Box, Button, ColumnLayout, Container, CopyToClipboard, ExpandableSection, Form, Grid, Header, SpaceBetween } from "@cloudscape-design/components";
 import { useEffect, useRef, useState } from "react";
@@ -67,23 +68,23 @@ export default function LaunchInstance() {
     if (groups.data && !plan.groupName) change({ groupName: freeGroupName(groups.data) });
   }, [groups.data]);
 
+  async function createGroup(): Promise<string> {
+    const VpcId = subnets.data?.find((one) => one.SubnetId === plan.subnetId)?.VpcId;
+    const made = await ec2.send(new CreateSecurityGroupCommand({ GroupName: plan.groupName, Description: groupDescription(plan), VpcId }));
+    return made.GroupId!;
+  }
+
   async function launch() {
-    let groupIds = plan.groupIds;
-    if (plan.groups === "new") {
-      const VpcId = subnets.data?.find((one) => one.SubnetId === plan.subnetId)?.VpcId;
-      const made = await ec2.send(new CreateSecurityGroupCommand({ GroupName: plan.groupName, Description: groupDescription(plan), VpcId }));
-      groupIds = [made.GroupId!];
-      try {
-        if (plan.rules.length) await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: made.GroupId, IpPermissions: plan.rules.map(permissionOf) }));
-      } catch (refused) {
-        // Without its rules the group is not the one that was asked for.
-        await ec2.send(new DeleteSecurityGroupCommand({ GroupId: made.GroupId }));
-        throw refused;
-      }
-      // Once it is there it is taken, also when the launch below fails and is tried again.
-      change({ groups: "existing", groupIds });
+    const made = plan.groups === "new" ? await createGroup() : undefined;
+    let launched: RunInstancesCommandOutput;
+    try {
+      if (made && plan.rules.length) await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: made, IpPermissions: plan.rules.map(permissionOf) }));
+      launched = await ec2.send(new RunInstancesCommand(runInstances(plan, made ? [made] : plan.groupIds)));
+    } catch (refused) {
+      // The group was for these instances alone.
+      if (made) await ec2.send(new DeleteSecurityGroupCommand({ GroupId: made }));
+      throw refused;
     }
-    const launched = await ec2.send(new RunInstancesCommand(runInstances(plan, groupIds)));
     const ids = launched.Instances?.map((one) => one.InstanceId!) ?? [];
     flash.success(`Successfully initiated launch of instance (${ids.join(", ")})`);
     navigate(ids.length === 1 ? `/ec2/instances/${ids[0]}` : "/ec2/instances");
