@@ -3,6 +3,7 @@ import { Badge } from "@cloudscape-design/components";
 import { useClient } from "../aws/clients";
 import { allPages, useLive } from "../aws/useLive";
 import { ResourceTable } from "../shared/ResourceTable";
+import { gib } from "./parts";
 
 /** The catalogue of instance types. */
 export function InstanceTypes() {
@@ -19,7 +20,7 @@ export function InstanceTypes() {
         { id: "type", header: "Instance type", text: (one) => one.InstanceType },
         { id: "free", header: "Free-Tier eligible", cell: (one) => (one.FreeTierEligible ? <Badge color="green">Free tier eligible</Badge> : "–"), text: (one) => (one.FreeTierEligible ? "free tier" : "") },
         { id: "vcpus", header: "vCPUs", text: (one) => one.VCpuInfo?.DefaultVCpus },
-        { id: "memory", header: "Memory (GiB)", cell: (one) => (one.MemoryInfo?.SizeInMiB ?? 0) / 1024, text: (one) => one.MemoryInfo?.SizeInMiB },
+        { id: "memory", header: "Memory (GiB)", cell: (one) => gib(one), text: (one) => one.MemoryInfo?.SizeInMiB },
         {
           id: "architecture",
           header: "Architecture",

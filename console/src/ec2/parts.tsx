@@ -1,4 +1,4 @@
-import type { Instance, Tag } from "@aws-sdk/client-ec2";
+import type { Instance, InstanceTypeInfo, Tag } from "@aws-sdk/client-ec2";
 import { StatusIndicator, type StatusIndicatorProps } from "@cloudscape-design/components";
 
 /** The tag `Name`, which is how people call a thing. */
@@ -34,3 +34,8 @@ export function State({ state }: { state: string | undefined }) {
 
 /** The types of EBS volumes, to choose from. */
 export const VOLUME_TYPES = ["gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"].map((value) => ({ value, label: value }));
+
+/** The memory of an instance type in GiB, as people read it. */
+export function gib(type: InstanceTypeInfo): string {
+  return ((type.MemoryInfo?.SizeInMiB ?? 0) / 1024).toLocaleString(undefined, { maximumFractionDigits: 2 });
+}

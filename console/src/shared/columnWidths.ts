@@ -1,8 +1,8 @@
 import type { Column } from "./ResourceTable";
 
-const [LEAST, MOST] = [90, 340]; // pixels
-const PADDING = 44; // of a cell, with room for an icon
-const SORTING = 24; // the arrow in a header
+const [LEAST, MOST] = [90, 420]; // pixels
+const PADDING = 44; // of a cell
+const ICON = 24; // the arrow of sorting in a header, that of a state in a cell
 const LOOKED_AT = 100; // rows
 
 const ink = document.createElement("canvas").getContext("2d")!;
@@ -17,10 +17,11 @@ export function columnWidths<T>(columns: Column<T>[], items: T[]): Record<string
   return Object.fromEntries(
     columns.map((column) => {
       const cells = items.slice(0, LOOKED_AT).map((item) => {
-        const cell = column.cell?.(item);
-        return width(String(typeof cell === "string" || typeof cell === "number" ? cell : (column.text?.(item) ?? "")), "normal");
+        const cell = column.cell ? column.cell(item) : (column.text?.(item) ?? "");
+        const plain = typeof cell === "string" || typeof cell === "number";
+        return plain ? width(String(cell), "normal") : width(String(column.text?.(item) ?? ""), "normal") + ICON;
       });
-      const needed = Math.max(width(column.header, "bold") + SORTING, ...cells) + PADDING;
+      const needed = Math.max(width(column.header, "bold") + ICON, ...cells) + PADDING;
       return [column.id, Math.round(Math.min(Math.max(needed, LEAST), MOST))];
     }),
   );

@@ -38,7 +38,7 @@ export function FlashProvider({ children }: { children: ReactNode }) {
           add({ type: "success", content: done });
           return true;
         } catch (error) {
-          failure(`Failed: ${doing}`, error);
+          failure(`Failed to ${doing}`, error);
           return false;
         }
       },

@@ -20,6 +20,7 @@ import { Details } from "../../shared/details";
 import { Failure } from "../../shared/Failure";
 import { useFlash } from "../../shared/flash";
 import { useAction } from "../../shared/useAction";
+import { gib } from "../parts";
 import { emptyDraft, permissionOf } from "../security/rules";
 import { useMyAddress } from "../security/useMyAddress";
 import { AdvancedSection } from "./AdvancedSection";
@@ -120,7 +121,7 @@ export default function LaunchInstance() {
                 items={[
                   ["Number of instances", plan.count],
                   ["Software image (AMI)", image?.Name ?? plan.imageId],
-                  ["Virtual server type", type ? `${plan.instanceType}: ${type.VCpuInfo?.DefaultVCpus} vCPU, ${(type.MemoryInfo?.SizeInMiB ?? 0) / 1024} GiB` : plan.instanceType],
+                  ["Virtual server type", type ? `${plan.instanceType}: ${type.VCpuInfo?.DefaultVCpus} vCPU, ${gib(type)} GiB` : plan.instanceType],
                   ["Firewall (security group)", plan.groups === "new" ? "New security group" : plan.groupIds.join(", ")],
                   ["Storage (volumes)", `${plan.disks.length} ${plan.disks.length === 1 ? "volume" : "volumes"} - ${plan.disks.reduce((sum, disk) => sum + Number(disk.gib), 0)} GiB`],
                 ]}

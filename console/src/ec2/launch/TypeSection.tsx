@@ -2,10 +2,11 @@ import type { InstanceTypeInfo } from "@aws-sdk/client-ec2";
 import { Container, FormField, Header, Select } from "@cloudscape-design/components";
 import type { Live } from "../../aws/useLive";
 import { ToPage } from "../../shared/details";
+import { gib } from "../parts";
 import type { SectionProps } from "./section";
 
 function facts(type: InstanceTypeInfo): string {
-  return `${type.VCpuInfo?.DefaultVCpus} vCPU, ${(type.MemoryInfo?.SizeInMiB ?? 0) / 1024} GiB memory`;
+  return `${type.VCpuInfo?.DefaultVCpus} vCPU, ${gib(type)} GiB memory`;
 }
 
 /** The instance type; those of the free tier first. */
