@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# The kernel gives a share of CPU as a quota per period, and lets as much again be saved up (sched-bwc.rst). A
-# longer period has fewer but longer pauses for a function that uses more than its share, and more that a short
-# invocation may use at once: with 4 ms, 8 after a rest, 5 ms of work every 100 ms take 9 ms at 128 MB; with the
-# shortest quota there is, 1 ms, 43.
+# The kernel gives a share of CPU as a quota per period, and lets as much again be saved up (sched-bwc.rst).
+# A longer period has fewer but longer pauses for a function that uses more than its share, and more that a
+# short invocation may use at once: with 4 ms, 8 after a rest, 5 ms of work every 100 ms take 9 ms at 128 MB;
+# with the shortest quota there is, 1 ms, 43.
 _QUOTA_US, _SHORT_US, _LONG_US = 4_000, 5_000, 100_000
 _WANTED = ("memory", "cpu", "pids")
 _PARENT = "undercast-"
