@@ -90,7 +90,7 @@ class Meter:
             summaries["Duration"] = Summary("Milliseconds")
             summaries["ConcurrentExecutions"] = Summary("Count")
             for duration, running in zip(tally.durations, tally.running, strict=True):
-                summaries["Duration"].add(duration)
+                summaries["Duration"].add(round(duration, 2))  # as the log has it
                 summaries["ConcurrentExecutions"].add(float(running))
         if tally.throttles:
             summaries["Throttles"] = Summary("Count")
