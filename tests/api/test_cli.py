@@ -161,6 +161,8 @@ def test_settings_come_from_flags_before_the_environment_before_the_file(home: H
     )
     told = json.loads(home("status", "--json", code=3, UNDERCAST_LOG_LEVEL="debug").stdout)["settings"]
     assert (told["region"], told["log_level"], told["account"]) == ("eu-north-1", "debug", "999999999999")
+    misspelt = home("status", "--json", code=3, UNDERCAST_PROT="1")
+    assert "UNDERCAST_PROT: there is no such setting" in misspelt.stderr and json.loads(misspelt.stdout)
     elsewhere = json.loads(home("status", "--json", "--data", "relative", code=3).stdout)["settings"]
     assert elsewhere["data"] == str(home.root / "relative")
 

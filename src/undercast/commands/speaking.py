@@ -38,6 +38,7 @@ def plain(text: str) -> str:
 
 def settings(**flags: Any) -> Settings:
     """The settings in force, flags that are None left aside. Leaves, explaining, when they are wrong."""
+    _note_unknown_variables()
     given = {name: value for name, value in flags.items() if value is not None}
     if "data" in given:
         given["data"] = Path(given["data"]).absolute()
@@ -58,6 +59,14 @@ def settings(**flags: Any) -> Settings:
         )
     except ValueError as error:  # a TOML file that can not be read
         fail(f"{config_file()}: {error}", code=WRONG_USE)
+
+
+def _note_unknown_variables() -> None:
+    """Tell of a misspelt variable. It is no failure: others may set variables that begin like ours."""
+    known = {f"UNDERCAST_{name.upper()}" for name in Settings.model_fields} | {"UNDERCAST_CONFIG"}
+    for name in sorted(set(os.environ) - known):
+        if name.startswith("UNDERCAST_"):
+            err.print(f"[yellow]undercast:[/] {name}: there is no such setting; it is passed over")
 
 
 def running_server(data: Path | None) -> running.Running:
