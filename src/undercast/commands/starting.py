@@ -55,7 +55,7 @@ def foreground(settings: Settings, ready_fd: int | None) -> None:
         raise
     except CannotListen as error:
         if ready_fd is not None:
-            _tell(ready_fd, str(error))
+            _tell(ready_fd, f"{error}. {error.advice}")
         fail(str(error), error.advice)
     except Exception as error:
         logging.getLogger("undercast").exception("the server failed")
