@@ -23,6 +23,13 @@ _SELECTOR = re.compile(
     r"\$\{(request|response|context|stageVariables)([^}]*)\}"
     r"|\$(request|response|context|stageVariables)((?:\.[A-Za-z0-9_\-\[\]]+)*)"
 )
+# What can be selected from each source.
+_SELECTED = {
+    "request": re.compile(r"(header|querystring)\..+|(path|body)(\..+)?"),
+    "response": re.compile(r"header\..+|body(\..+)?"),
+    "context": re.compile(r".+"),
+    "stageVariables": re.compile(r".+"),
+}
 _STATUS = re.compile(r"[2-5]\d\d")
 _RESTRICTED = re.compile(
     r"(access-control-.*|apigw-.*|x-amz-.*|x-amzn-.*|authorization|connection|content-encoding|content-length"
@@ -103,7 +110,10 @@ def _pieces(value: str) -> tuple[str | tuple[str, str], ...]:
     for match in _SELECTOR.finditer(value):
         if match.start() > at:
             pieces.append(value[at : match.start()])
-        pieces.append((match[1] or match[3], (match[2] or match[4] or "").removeprefix(".")))
+        source, name = match[1] or match[3], (match[2] or match[4] or "").removeprefix(".")
+        if not _SELECTED[source].fullmatch(name):
+            raise BadMapping(f"Invalid mapping expression specified: {value}")
+        pieces.append((source, name))
         at = match.end()
     if at < len(value):
         pieces.append(value[at:])
