@@ -563,6 +563,10 @@ def test_import_export_and_import_again_give_the_same_api(gateway: Any) -> None:
     )
     assert b"x-amazon-apigateway-integration" not in bare["body"].read()
 
+    gateway.create_route(ApiId=second["ApiId"], RouteKey="GET /files/{name+}")
+    greedy = gateway.export_api(ApiId=second["ApiId"], Specification="OAS30", OutputType="JSON")["body"]
+    assert json.load(greedy)["paths"]["/files/{name+}"]["parameters"][0]["name"] == "name+"
+
     again = gateway.reimport_api(ApiId=first["ApiId"], Body=json.dumps(DEFINITION), Basepath="split")
     assert again["ApiId"] == first["ApiId"]
     assert "GET /zoo/pets/{id}" in _without_ids(gateway, first["ApiId"])

@@ -99,7 +99,8 @@ def _paths(content: Document, extensions: bool) -> Document:
             operation["isDefaultRoute"] = True
         item = paths.setdefault(path, {})
         item[openapi.ANY_METHOD if method == "ANY" else method.lower()] = operation
-        if names := [part[1:-1].rstrip("+") for part in path.split("/") if part.startswith("{")]:
+        # As it is in the path, which is what OpenAPI wants: `{proxy+}` has the parameter `proxy+`.
+        if names := [part[1:-1] for part in path.split("/") if part.startswith("{")]:
             item["parameters"] = [_parameter(name) for name in names]
     return paths
 
