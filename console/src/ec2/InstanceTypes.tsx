@@ -1,14 +1,11 @@
-import { EC2Client, paginateDescribeInstanceTypes } from "@aws-sdk/client-ec2";
 import { Badge } from "@cloudscape-design/components";
-import { useClient } from "../aws/clients";
-import { allPages, useLive } from "../aws/useLive";
 import { ResourceTable } from "../shared/ResourceTable";
+import { useInstanceTypes } from "./InstanceTypePicker";
 import { gib } from "./parts";
 
 /** The catalogue of instance types. */
 export function InstanceTypes() {
-  const ec2 = useClient(EC2Client);
-  const live = useLive(() => allPages(paginateDescribeInstanceTypes({ client: ec2 }, {}), (page) => page.InstanceTypes), [ec2], 600_000);
+  const live = useInstanceTypes();
   return (
     <ResourceTable
       title="Instance types"

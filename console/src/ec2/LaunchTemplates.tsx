@@ -9,6 +9,7 @@ import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
 import { RemoveButton } from "../shared/RemoveButton";
 import { ResourceTable } from "../shared/ResourceTable";
+import { InstanceTypePicker, useInstanceTypes } from "./InstanceTypePicker";
 
 /** The list of launch templates. */
 export function LaunchTemplates() {
@@ -73,6 +74,7 @@ function CreateTemplate({ onCreated, onClose }: { onCreated(): Promise<void>; on
   const flash = useFlash();
   const [name, setName] = useState("");
   const [image, setImage] = useState("");
+  const types = useInstanceTypes();
   const [type, setType] = useState("t2.micro");
   const [key, setKey] = useState("");
 
@@ -95,9 +97,7 @@ function CreateTemplate({ onCreated, onClose }: { onCreated(): Promise<void>; on
       <FormField label="AMI ID">
         <Input value={image} onChange={({ detail }) => setImage(detail.value)} placeholder="ami-..." />
       </FormField>
-      <FormField label="Instance type">
-        <Input value={type} onChange={({ detail }) => setType(detail.value)} />
-      </FormField>
+      <InstanceTypePicker types={types} value={type} onChange={setType} />
       <FormField label="Key pair name">
         <Input value={key} onChange={({ detail }) => setKey(detail.value)} />
       </FormField>

@@ -67,7 +67,7 @@ export function Volumes() {
                   <ToPage to={`/ec2/instances/${each.InstanceId}`}>{each.InstanceId}</ToPage>: {each.Device} ({each.State})
                 </span>
               )) ?? "–",
-            text: (one) => one.Attachments?.map((each) => each.InstanceId).join() ?? "",
+            text: (one) => one.Attachments?.map((each) => `${each.InstanceId}: ${each.Device} (${each.State})`).join(),
           },
           { id: "zone", header: "Availability Zone", text: (one) => one.AvailabilityZone },
           { id: "snapshot", header: "Snapshot", text: (one) => one.SnapshotId },

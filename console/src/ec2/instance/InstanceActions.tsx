@@ -14,6 +14,7 @@ import { useClient } from "../../aws/clients";
 import { ConfirmModal } from "../../shared/ConfirmModal";
 import { useFlash } from "../../shared/flash";
 import { EditModal } from "../../shared/EditModal";
+import { InstanceTypePicker, useInstanceTypes } from "../InstanceTypePicker";
 import { ConsoleOutput } from "./ConsoleOutput";
 
 type Dialog = "terminate" | "stop" | "hibernate" | "image" | "type" | "console" | "protection";
@@ -140,12 +141,13 @@ function CreateImage({ id, onClose, onChanged }: { id: string; onClose(): void; 
 function ChangeType({ instance, onClose, onChanged }: { instance: Instance; onClose(): void; onChanged(): Promise<void> }) {
   const ec2 = useClient(EC2Client);
   const flash = useFlash();
+  const types = useInstanceTypes();
   const [type, setType] = useState<string>(instance.InstanceType ?? "");
   return (
     <EditModal
       title="Change instance type"
       action="Change instance type"
-      disabled={!type}
+      disabled={type === instance.InstanceType}
       onClose={onClose}
       onSave={async () => {
         await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: instance.InstanceId, InstanceType: { Value: type } }));
@@ -153,9 +155,7 @@ function ChangeType({ instance, onClose, onChanged }: { instance: Instance; onCl
         await onChanged();
       }}
     >
-      <FormField label="New instance type">
-        <Input value={type} onChange={({ detail }) => setType(detail.value)} />
-      </FormField>
+      <InstanceTypePicker label="New instance type" types={types} value={type} onChange={setType} />
     </EditModal>
   );
 }

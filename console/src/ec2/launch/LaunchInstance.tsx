@@ -5,7 +5,6 @@ import {
   DescribeImagesCommand,
   DescribeKeyPairsCommand,
   EC2Client,
-  paginateDescribeInstanceTypes,
   paginateDescribeSecurityGroups,
   paginateDescribeSubnets,
   RunInstancesCommand,
@@ -20,6 +19,7 @@ import { Details } from "../../shared/details";
 import { Failure } from "../../shared/Failure";
 import { useFlash } from "../../shared/flash";
 import { useAction } from "../../shared/useAction";
+import { useInstanceTypes } from "../InstanceTypePicker";
 import { gib } from "../parts";
 import { emptyDraft, permissionOf } from "../security/rules";
 import { useMyAddress } from "../security/useMyAddress";
@@ -44,7 +44,7 @@ export default function LaunchInstance() {
   const keyPlace = useRef<HTMLDivElement>(null);
   const mine = useMyAddress();
   const images = useLive(async () => (await ec2.send(new DescribeImagesCommand({}))).Images ?? [], [ec2], 60_000);
-  const types = useLive(() => allPages(paginateDescribeInstanceTypes({ client: ec2 }, {}), (page) => page.InstanceTypes), [ec2], 600_000);
+  const types = useInstanceTypes();
   const keys = useLive(async () => (await ec2.send(new DescribeKeyPairsCommand({}))).KeyPairs ?? [], [ec2], 15_000);
   const groups = useLive(() => allPages(paginateDescribeSecurityGroups({ client: ec2 }, {}), (page) => page.SecurityGroups), [ec2], 30_000);
   const subnets = useLive(() => allPages(paginateDescribeSubnets({ client: ec2 }, {}), (page) => page.Subnets), [ec2], 60_000);
