@@ -203,7 +203,11 @@ def test_lifecycle(renter: Renter) -> None:
         "an ok status check",
     )[0]
     assert status["SystemStatus"]["Details"][0] == {"Name": "reachability", "Status": "passed"}
-    assert ec2.get_console_output(InstanceId=instance_id)["Output"]
+    # As on AWS, the console tells the host's keys to who does not want to trust the first connection.
+    key = renter.run(instance_id, "cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub").strip()
+    wait_until(
+        lambda: key in ec2.get_console_output(InstanceId=instance_id)["Output"], 40, "the keys on the console"
+    )
 
     before = renter.run(
         instance_id, "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f1 /proc/uptime"
