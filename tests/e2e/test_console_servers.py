@@ -24,7 +24,8 @@ def test_from_the_launch_page_to_a_terminal(browser: Browser, renter: Renter, tm
 def _play(visitor: Visitor, folder: Path) -> None:
     page, name, key_name = visitor.page, unique("web"), unique("key")
     visitor.open("/ec2/dashboard")
-    expect(page.get_by_text(re.compile("left$")).first).to_be_visible()  # what this machine has left
+    # What this machine has left; Incus may be starting still.
+    expect(page.get_by_text(re.compile("left$")).first).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Launch instance").click()
 
     # The launch page: a name, a key pair made in place, SSH from here, and the summary with the command.

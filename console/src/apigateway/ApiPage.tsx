@@ -1,11 +1,11 @@
 import { ApiGatewayV2Client, DeleteApiCommand } from "@aws-sdk/client-apigatewayv2";
-import { Button, Container, Header, Link, SpaceBetween, Tabs } from "@cloudscape-design/components";
+import { Button, Container, Header, SpaceBetween, Tabs } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useNavigate, useParams } from "react-router-dom";
 import { useClient } from "../aws/clients";
 import { useLive } from "../aws/useLive";
 import { ConfirmModal } from "../shared/ConfirmModal";
-import { Copyable, Details, Loaded, when } from "../shared/details";
+import { Copyable, Details, Loaded, ToSite, when } from "../shared/details";
 import { useFlash } from "../shared/flash";
 import { useAddressTab } from "../shared/useAddressTab";
 import { fetchApi } from "./api";
@@ -56,9 +56,7 @@ export function ApiPage() {
                       view.api.DisableExecuteApiEndpoint ? (
                         "Disabled"
                       ) : (
-                        <Link href={view.api.ApiEndpoint} external externalIconAriaLabel="Opens in a new tab">
-                          {view.api.ApiEndpoint}
-                        </Link>
+                        <ToSite url={view.api.ApiEndpoint} />
                       ),
                     ],
                     ["Description", view.api.Description || "–"],

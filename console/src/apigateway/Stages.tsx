@@ -1,8 +1,8 @@
 import { ApiGatewayV2Client, CreateDeploymentCommand, CreateStageCommand, DeleteStageCommand, type Stage, UpdateStageCommand } from "@aws-sdk/client-apigatewayv2";
-import { Button, ButtonDropdown, Checkbox, FormField, Input, Link } from "@cloudscape-design/components";
+import { Button, ButtonDropdown, Checkbox, FormField, Input } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../aws/clients";
-import { Enabled, when } from "../shared/details";
+import { Enabled, ToSite, when } from "../shared/details";
 import { EditModal } from "../shared/EditModal";
 import { useFlash } from "../shared/flash";
 import { RemoveButton } from "../shared/RemoveButton";
@@ -43,11 +43,7 @@ export function Stages({ view, onChanged }: PartProps) {
           {
             id: "url",
             header: "Invoke URL",
-            cell: (one) => (
-              <Link href={invokeUrl(view.api, one.StageName!)} external externalIconAriaLabel="Opens in a new tab">
-                {invokeUrl(view.api, one.StageName!)}
-              </Link>
-            ),
+            cell: (one) => <ToSite url={invokeUrl(view.api, one.StageName!)} />,
             text: (one) => invokeUrl(view.api, one.StageName!),
           },
           { id: "auto", header: "Automatic deployment", cell: (one) => <Enabled on={one.AutoDeploy} />, text: (one) => (one.AutoDeploy ? "Enabled" : "Disabled") },

@@ -6,3 +6,8 @@ export function awsError(error: unknown): { code: string; message: string } {
   }
   return { code: "Error", message: String(error) };
 }
+
+/** For `catch`: that there is none is no failure. Throws any other error. */
+export function unlessAbsent(error: Error): undefined {
+  if (!["ResourceNotFoundException", "NotFoundException"].includes(error.name)) throw error;
+}

@@ -72,7 +72,7 @@ export function LiveTail() {
       </Header>
       <Container>
         <SpaceBetween size="m">
-          <FormField label="Log groups" stretch>
+          <FormField label="Log groups" stretch errorText={known.error?.message}>
             <Multiselect
               selectedOptions={groups.map((value) => ({ value, label: value }))}
               options={(known.data ?? []).map((group) => ({ value: group.logGroupName, label: group.logGroupName }))}

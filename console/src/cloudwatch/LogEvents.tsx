@@ -1,9 +1,10 @@
 import { CloudWatchLogsClient, type FilteredLogEvent, FilterLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
-import { Alert, Button, Container, FormField, Header, Input, SpaceBetween, Toggle } from "@cloudscape-design/components";
+import { Button, Container, FormField, Header, Input, SpaceBetween, Toggle } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useParams, useSearchParams } from "react-router-dom";
 import { useClient } from "../aws/clients";
 import { useLive } from "../aws/useLive";
+import { LiveFailure } from "../shared/Failure";
 import { LogLines } from "../shared/LogLines";
 import { TimeRange } from "../shared/TimeRange";
 
@@ -47,11 +48,7 @@ export function LogEvents() {
       <Header variant="h1" description={group}>
         {stream ?? "Log events"}
       </Header>
-      {live.error && (
-        <Alert type="error" header={live.error.code}>
-          {live.error.message}
-        </Alert>
-      )}
+      <LiveFailure live={live} />
       <Container
         header={
           <Header

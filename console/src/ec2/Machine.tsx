@@ -30,7 +30,7 @@ export function Machine() {
       return told as Capacity;
     },
     [session],
-    15_000,
+    5_000,
   );
   return (
     <Container header={<Header variant="h2" description="All instances of all accounts share it.">This machine</Header>}>

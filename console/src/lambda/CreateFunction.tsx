@@ -119,7 +119,7 @@ export function CreateFunction() {
                 />
               </FormField>
               {ownRole === "existing" && (
-                <FormField label="Existing role">
+                <FormField label="Existing role" errorText={roles.error?.message}>
                   <Select
                     selectedOption={role ? { value: role, label: role } : null}
                     options={(roles.data ?? []).map((one) => ({ value: one.Arn, label: one.RoleName, description: one.Arn }))}

@@ -3,6 +3,7 @@ import { Button, ButtonDropdown, CopyToClipboard, FormField, Header, Input, Spac
 import { useState } from "react";
 import { useNavigate, useParams, useSearchParams } from "react-router-dom";
 import { useClient } from "../aws/clients";
+import { unlessAbsent } from "../aws/errors";
 import { useLive } from "../aws/useLive";
 import { ConfirmModal } from "../shared/ConfirmModal";
 import { Loaded } from "../shared/details";
@@ -36,7 +37,7 @@ export default function FunctionPage() {
   const live = useLive(
     async (): Promise<FunctionView> => {
       const shown = await lambda.send(new GetFunctionCommand({ FunctionName: name, Qualifier: qualifier }));
-      const policy = await lambda.send(new GetPolicyCommand({ FunctionName: name, Qualifier: qualifier })).catch(() => undefined);
+      const policy = await lambda.send(new GetPolicyCommand({ FunctionName: name, Qualifier: qualifier })).catch(unlessAbsent);
       return {
         name,
         qualifier,

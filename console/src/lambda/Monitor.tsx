@@ -5,6 +5,7 @@ import { useNavigate } from "react-router-dom";
 import { useClient } from "../aws/clients";
 import { useLive } from "../aws/useLive";
 import { eventsPath } from "../cloudwatch/paths";
+import { LiveFailure } from "../shared/Failure";
 import { LogLines } from "../shared/LogLines";
 import { MetricChart, type Series } from "../shared/MetricChart";
 import { TimeRange } from "../shared/TimeRange";
@@ -68,6 +69,7 @@ export function Monitor({ view }: { view: FunctionView }) {
         ))}
       </Grid>
       <Container header={<Header variant="h2" description={group}>Live log</Header>}>
+        <LiveFailure live={tail} />
         <LogLines
           follow
           lines={(tail.data ?? []).map((event) => ({ id: event.eventId!, timestamp: event.timestamp!, message: event.message! }))}

@@ -1,5 +1,6 @@
 import { type FunctionEventInvokeConfig, GetFunctionEventInvokeConfigCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { useClient } from "../aws/clients";
+import { unlessAbsent } from "../aws/errors";
 import { type Live, useLive } from "../aws/useLive";
 import type { FunctionView } from "./function";
 import { FOLLOWING_MS, useFollowing } from "./useFollowing";
@@ -8,11 +9,7 @@ import { FOLLOWING_MS, useFollowing } from "./useFollowing";
 export function useEventInvokeConfig(view: FunctionView): Live<FunctionEventInvokeConfig | null> {
   const lambda = useClient(LambdaClient);
   const live = useLive(
-    async () =>
-      lambda.send(new GetFunctionEventInvokeConfigCommand({ FunctionName: view.name, Qualifier: view.qualifier })).catch((error: Error) => {
-        if (error.name === "ResourceNotFoundException") return null;
-        throw error;
-      }),
+    async () => (await lambda.send(new GetFunctionEventInvokeConfigCommand({ FunctionName: view.name, Qualifier: view.qualifier })).catch(unlessAbsent)) ?? null,
     [lambda, view.name, view.qualifier],
     FOLLOWING_MS,
   );

@@ -1,6 +1,5 @@
 import { useCollection } from "@cloudscape-design/collection-hooks";
 import {
-  Alert,
   Box,
   Button,
   CollectionPreferences,
@@ -16,6 +15,7 @@ import { type ReactNode, useMemo, useRef, useState } from "react";
 import { useSearchParams } from "react-router-dom";
 import type { Live } from "../aws/useLive";
 import { columnWidths } from "./columnWidths";
+import { LiveFailure } from "./Failure";
 import { plural } from "./words";
 
 export interface Column<T> {
@@ -97,11 +97,7 @@ export function ResourceTable<T>(props: Props<T>) {
 
   return (
     <SpaceBetween size="s">
-      {live.error && (
-        <Alert type="error" header={live.error.code} action={<Button onClick={() => void live.refresh()}>Retry</Button>}>
-          {live.error.message}
-        </Alert>
-      )}
+      <LiveFailure live={live} />
       <Table
         key={String(filled.current)}
         {...collectionProps}

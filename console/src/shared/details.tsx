@@ -1,7 +1,8 @@
-import { Alert, Box, CopyToClipboard, KeyValuePairs, Link, Spinner, StatusIndicator } from "@cloudscape-design/components";
+import { Box, CopyToClipboard, KeyValuePairs, Link, Spinner, StatusIndicator } from "@cloudscape-design/components";
 import type { ReactNode } from "react";
 import { useNavigate } from "react-router-dom";
 import type { Live } from "../aws/useLive";
+import { LiveFailure } from "./Failure";
 
 /** Names and values of a thing, in columns; what is not there is a dash. */
 export function Details({ items, columns = 3 }: { items: [string, ReactNode][]; columns?: number }) {
@@ -35,15 +36,19 @@ export function ToPage({ to, children }: { to: string; children: ReactNode }) {
   );
 }
 
+/** A link to an address outside of the console. */
+export function ToSite({ url }: { url: string | undefined }) {
+  return (
+    <Link href={url} external externalIconAriaLabel="Opens in a new tab">
+      {url}
+    </Link>
+  );
+}
+
 /** Shows a thing once it is there; while it loads, and when it fails, says so. */
 export function Loaded<T>({ live, children }: { live: Live<T>; children(data: T): ReactNode }) {
   if (live.data !== undefined) return <>{children(live.data)}</>;
-  if (live.error)
-    return (
-      <Alert type="error" header={live.error.code}>
-        {live.error.message}
-      </Alert>
-    );
+  if (live.error) return <LiveFailure live={live} />;
   return (
     <Box textAlign="center" padding="xl">
       <Spinner size="large" /> <Box variant="span">Loading</Box>

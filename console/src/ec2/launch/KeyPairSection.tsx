@@ -16,7 +16,7 @@ export function KeyPairSection({ plan, change, keys, missed }: SectionProps & { 
     <Container header={<Header variant="h2" description="You can use a key pair to securely connect to your instance.">Key pair (login)</Header>}>
       <FormField
         label="Key pair name"
-        errorText={missed && plan.keyName === undefined && "Choose a key pair, make one, or choose to proceed without one."}
+        errorText={keys.error?.message ?? (missed && plan.keyName === undefined && "Choose a key pair, make one, or choose to proceed without one.")}
         secondaryControl={<Button onClick={() => setCreating(true)}>Create new key pair</Button>}>
         <Select
           selectedOption={plan.keyName === undefined ? null : (options.find((one) => one.value === plan.keyName) ?? { value: plan.keyName, label: plan.keyName })}

@@ -23,7 +23,7 @@ export function NetworkSection({ plan, change, groups, subnets, mine }: Props) {
   return (
     <Container header={<Header variant="h2">Network settings</Header>}>
       <SpaceBetween size="l">
-        <FormField label="Subnet">
+        <FormField label="Subnet" errorText={subnets.error?.message}>
           <Select
             selectedOption={subnetOptions.find((one) => one.value === (plan.subnetId ?? "")) ?? null}
             options={subnetOptions}
@@ -44,7 +44,7 @@ export function NetworkSection({ plan, change, groups, subnets, mine }: Props) {
           />
         </FormField>
         {plan.groups === "existing" ? (
-          <FormField label="Common security groups">
+          <FormField label="Common security groups" errorText={groups.error?.message}>
             <Multiselect
               selectedOptions={groupOptions.filter((one) => plan.groupIds.includes(one.value!))}
               options={groupOptions}

@@ -12,6 +12,7 @@ import { useState } from "react";
 import { useClient } from "../../aws/clients";
 import { allPages, useLive } from "../../aws/useLive";
 import { EditModal } from "../../shared/EditModal";
+import { LiveFailure } from "../../shared/Failure";
 import { useFlash } from "../../shared/flash";
 import { type Draft, draftOf, emptyDraft, KINDS, kindText, permissionOf, portText, protocolText, requestOf, sourceText } from "./rules";
 import { useMyAddress } from "./useMyAddress";
@@ -57,6 +58,7 @@ export function RulesEditor({ groupId, egress, title }: Props) {
   const edit = `Edit ${egress ? "outbound" : "inbound"} rules`;
   return (
     <>
+      <LiveFailure live={live} />
       <Table
         items={live.data ?? []}
         loading={live.loading}
@@ -84,7 +86,7 @@ export function RulesEditor({ groupId, egress, title }: Props) {
           { id: "source", header: egress ? "Destination" : "Source", cell: sourceText },
           { id: "description", header: "Description", cell: (rule) => rule.Description || "–" },
         ]}
-        empty={<Box color="text-body-secondary">{egress ? "No rules: nothing goes out." : "No rules: nothing comes in."}</Box>}
+        empty={<Box color="text-body-secondary">{live.error ? "The rules could not be fetched." : egress ? "No rules: nothing goes out." : "No rules: nothing comes in."}</Box>}
       />
       {drafts && (
         <EditModal title={edit} action="Save rules" size="max" disabled={drafts.some((draft) => !draft.source)} onSave={save} onClose={() => setDrafts(undefined)}>

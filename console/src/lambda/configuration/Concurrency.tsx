@@ -12,6 +12,7 @@ import { useState } from "react";
 import { useClient } from "../../aws/clients";
 import { allPages, useLive } from "../../aws/useLive";
 import { Details } from "../../shared/details";
+import { LiveFailure } from "../../shared/Failure";
 import { useFlash } from "../../shared/flash";
 import type { PartProps } from "./Configuration";
 import { EditModal } from "../../shared/EditModal";
@@ -74,6 +75,7 @@ export function Concurrency({ view, onChanged }: PartProps) {
           ]}
         />
       </Container>
+      <LiveFailure live={provisioned} />
       <Table
         items={provisioned.data ?? []}
         loading={provisioned.loading}

@@ -1,9 +1,10 @@
 import { DeleteFunctionUrlConfigCommand, GetFunctionUrlConfigCommand, LambdaClient } from "@aws-sdk/client-lambda";
-import { Box, Button, Container, FormField, Header, Link, RadioGroup, Select } from "@cloudscape-design/components";
+import { Box, Button, Container, FormField, Header, RadioGroup, Select } from "@cloudscape-design/components";
 import { useState } from "react";
 import { useClient } from "../../aws/clients";
+import { unlessAbsent } from "../../aws/errors";
 import { useLive } from "../../aws/useLive";
-import { Details, Loaded, when } from "../../shared/details";
+import { Details, Loaded, ToSite, when } from "../../shared/details";
 import { useFlash } from "../../shared/flash";
 import { EditModal } from "../../shared/EditModal";
 import { RemoveButton } from "../../shared/RemoveButton";
@@ -24,11 +25,7 @@ export function FunctionUrl({ view, onChanged }: PartProps) {
   const [auth, setAuth] = useState<"NONE" | "AWS_IAM">("NONE");
   const [mode, setMode] = useState("BUFFERED");
   const live = useLive(
-    async () =>
-      lambda.send(new GetFunctionUrlConfigCommand(named)).catch((error: Error) => {
-        if (error.name === "ResourceNotFoundException") return null;
-        throw error;
-      }),
+    async () => (await lambda.send(new GetFunctionUrlConfigCommand(named)).catch(unlessAbsent)) ?? null,
     [lambda, view.name, view.qualifier],
     10_000,
   );
@@ -69,12 +66,7 @@ export function FunctionUrl({ view, onChanged }: PartProps) {
           url ? (
             <Details
               items={[
-                [
-                  "Function URL",
-                  <Link href={url.FunctionUrl} external externalIconAriaLabel="Opens in a new tab">
-                    {url.FunctionUrl}
-                  </Link>,
-                ],
+                ["Function URL", <ToSite url={url.FunctionUrl} />],
                 ["Auth type", url.AuthType],
                 ["Invoke mode", url.InvokeMode],
                 ["Creation time", when(url.CreationTime)],

@@ -1,6 +1,6 @@
-import { Box, Button, Container, Header, Link, SpaceBetween } from "@cloudscape-design/components";
+import { Box, Button, Container, Header, SpaceBetween } from "@cloudscape-design/components";
 import { useState } from "react";
-import { Details, Loaded, ToPage } from "../../shared/details";
+import { Details, Loaded, ToPage, ToSite } from "../../shared/details";
 import { AddTrigger } from "../overview/AddTrigger";
 import { useTriggers } from "../overview/useTriggers";
 import type { PartProps } from "./Configuration";
@@ -36,12 +36,7 @@ export function Triggers({ view, onChanged }: PartProps) {
                       view.name
                     ),
                   ],
-                  [
-                    trigger.apiId ? "API endpoint" : "URL",
-                    <Link href={trigger.url} external externalIconAriaLabel="Opens in a new tab">
-                      {trigger.url}
-                    </Link>,
-                  ],
+                  [trigger.apiId ? "API endpoint" : "URL", <ToSite url={trigger.url} />],
                   ["Authorization", trigger.authorization],
                   ...(trigger.route ? [["Route", trigger.route] as [string, string]] : []),
                 ]}

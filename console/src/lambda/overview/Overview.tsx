@@ -1,7 +1,8 @@
-import { Button, Container, Grid, Header, Link } from "@cloudscape-design/components";
+import { Button, Container, Grid, Header } from "@cloudscape-design/components";
 import { useState } from "react";
 import { functionName } from "../../apigateway/api";
-import { Copyable, Details, when } from "../../shared/details";
+import { Copyable, Details, ToSite, when } from "../../shared/details";
+import { LiveFailure } from "../../shared/Failure";
 import type { FunctionView } from "../function";
 import { FunctionState } from "../FunctionState";
 import { useEventInvokeConfig } from "../useEventInvokeConfig";
@@ -30,6 +31,8 @@ export function Overview({ view, onOpenTab, onChanged }: Props) {
 
   return (
     <Container header={<Header variant="h2">Function overview</Header>}>
+      <LiveFailure live={triggers} />
+      <LiveFailure live={asynchronous} />
       <Grid gridDefinition={[{ colspan: { default: 12, s: 8, l: 9 } }, { colspan: { default: 12, s: 4, l: 3 } }]}>
         <Diagram
           name={view.name}
@@ -65,14 +68,7 @@ export function Overview({ view, onOpenTab, onChanged }: Props) {
             ["Last modified", when(view.configuration.LastModified)],
             ["State", <FunctionState configuration={view.configuration} />],
             ["Function ARN", <Copyable text={view.configuration.FunctionArn} />],
-            [
-              "Function URL",
-              url && (
-                <Link href={url} external externalIconAriaLabel="Opens in a new tab">
-                  {url}
-                </Link>
-              ),
-            ],
+            ["Function URL", url && <ToSite url={url} />],
           ]}
         />
       </Grid>

@@ -2,6 +2,7 @@ import { ApiGatewayV2Client, type Route } from "@aws-sdk/client-apigatewayv2";
 import { GetFunctionUrlConfigCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { type ApiView, fetchApi, functionArn, integrationOf, invokeUrl } from "../../apigateway/api";
 import { useClient } from "../../aws/clients";
+import { unlessAbsent } from "../../aws/errors";
 import { type Live, useLive } from "../../aws/useLive";
 import { apiIds, type FunctionView } from "../function";
 import { FOLLOWING_MS, useFollowing } from "../useFollowing";
@@ -38,10 +39,6 @@ export function useTriggers(view: FunctionView): Live<Trigger[]> {
     FOLLOWING_MS,
   );
   return useFollowing(view, live);
-}
-
-function unlessAbsent(error: Error): undefined {
-  if (!["ResourceNotFoundException", "NotFoundException"].includes(error.name)) throw error;
 }
 
 /** The routes of an API that lead to the function. */
