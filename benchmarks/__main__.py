@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", choices=[*NAMES, *LONG, []], metavar="NAME", help=", ".join(NAMES + LONG)
     )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds; figures are their medians")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds; figures are their medians")
     asked = parser.parse_args()
     for name in asked.names or NAMES:
         importlib.import_module(f"benchmarks.{name}").measure(asked.rounds)
