@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -10,9 +11,15 @@ from typing import TypeVar
 import typer
 from rich.table import Table
 
-from undercast.commands.speaking import WRONG_USE, err, fail, out, settings
-from undercast.machines.errors import MachineError
-from undercast.machines.images.library import Images
+from undercast.commands.speaking import WRONG_USE, err, fail, out, plain, settings
+from undercast.machines.errors import MachineError, Unavailable
+from undercast.machines.images.library import DEFAULT_ALIAS, Images
+from undercast.machines.incus import Incus
+from undercast.machines.places import Places, places
+from undercast.machines.setup import daemon, project
+from undercast.machines.setup.progress import Quiet
+from undercast.machines.setup.warm import warm
+from undercast.machines.spec import MachineImage
 
 T = TypeVar("T")
 
@@ -45,22 +52,26 @@ def demo(data: Path | None, chapters: list[str]) -> None:
         raise typer.Exit(code)
 
 
-def _with_images(data: Path | None, work: Callable[[Images], Awaitable[T]]) -> T:
-    from undercast.machines.machines import Machines
+def _with_images(data: Path | None, work: Callable[[Incus, Places], Awaitable[T]]) -> T:
+    """Do something with the images of a data folder, beside a server that may be running on it."""
 
     async def run() -> T:
-        machines = Machines(settings(data=data))
-        await machines.start()
+        ours = places(settings(data=data))
+        incus = Incus(ours.project)
         try:
-            capability = machines.capability()
-            if not capability.available:
-                fail(f"servers do not run here: {capability.reason}", "Set them up with: undercast setup")
-            return await work(machines.images)
+            await asyncio.to_thread(daemon.ensure_running)
+            await project.ensure_pool(incus)
+            await project.ensure_project(incus, ours)
+            return await work(incus, ours)
         finally:
-            await machines.close()
+            await incus.close()
 
+    if os.geteuid() != 0:
+        fail("images are root's business here", "Run it again with sudo.")
     try:
         return asyncio.run(run())
+    except Unavailable as error:
+        fail(f"servers do not run here: {error}", "Set them up with: undercast setup")
     except MachineError as error:
         fail(str(error))
 
@@ -70,7 +81,7 @@ def list_images(data: Path | None) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("AMI", "Alias", "Fingerprint", "Size", "Description"):
         table.add_column(heading, overflow="fold")
-    for one in _with_images(data, lambda images: images.list()):
+    for one in _with_images(data, lambda incus, _: Images(incus).list()):
         size = f"{one.size_bytes / 1e6:.0f} MB"
         table.add_row(one.ami_id, ", ".join(one.aliases), one.fingerprint[:12], size, one.description)
     out.print(table)
@@ -79,24 +90,38 @@ def list_images(data: Path | None) -> None:
 def add_image(data: Path | None, source: str, alias: str | None, metadata: Path | None) -> None:
     """Add an image from a remote, or from a file."""
     file = Path(source)
-    name = alias or file.name.partition(".")[0]
+    if not file.exists() and ":" not in source:
+        fail(
+            f"there is no file {source}",
+            "An image comes from a file, or from a remote: undercast image import images:debian/13/cloud",
+            WRONG_USE,
+        )
+    name = alias or file.absolute().name.partition(".")[0]
+    if name == DEFAULT_ALIAS:
+        fail(f"{name} is the default image's own name", "Give another one with --alias.", WRONG_USE)
 
-    async def add(images: Images) -> str:
-        if file.exists() and metadata is not None:
-            return (await images.add(metadata, file, name)).ami_id
-        if file.exists():
-            return (await images.import_file(file, name)).ami_id
-        return (await images.copy_remote(source, alias)).ami_id
+    async def bring(images: Images) -> MachineImage:
+        if not file.exists():
+            return await images.copy_remote(source, alias)
+        if metadata is not None:
+            return await images.add(metadata, file, name)
+        return await images.import_file(file, name)
 
-    with err.status(f"Adding {source} ..."):
+    async def add(incus: Incus, ours: Places) -> MachineImage:
+        image = await bring(Images(incus))
+        await warm(incus, ours, image, Quiet())
+        return image
+
+    with err.status(f"Adding {plain(source)} ..."):
         made = _with_images(data, add)
-    out.print(f"Added as {made}.")
+    out.print(plain(f"Added as {made.ami_id}: {made.description or name}"))
 
 
 def remove_image(data: Path | None, name: str) -> None:
     """Remove an image."""
 
-    async def remove(images: Images) -> None:
+    async def remove(incus: Incus, _: Places) -> None:
+        images = Images(incus)
         await images.delete((await images.resolve(name)).fingerprint)
 
     _with_images(data, remove)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from undercast.machines import foreign
 from undercast.machines.rootfs import RootFs
 from undercast.machines.spec import MachineFile, MachineSpec
 
@@ -15,15 +16,6 @@ from undercast.machines.spec import MachineFile, MachineSpec
 _DONE = "/var/lib/undercast/instance"
 # In a root disk without a machine: the machine it was part of.
 _FORMER = "/var/lib/undercast/former"
-_UNMANAGED = b"[Match]\nName=eth*\n\n[Link]\nUnmanaged=yes\n"
-_EC2 = b"""\
-datasource_list: [Ec2]
-datasource:
-  Ec2: {strict_id: false, metadata_urls: ["http://169.254.169.254:80"], max_wait: 20, timeout: 4}
-network: {config: disabled}
-ssh_deletekeys: false
-manage_etc_hosts: false
-"""
 RESOLVER = b"nameserver 169.254.169.253\noptions timeout:2 attempts:2\n"
 
 
@@ -48,10 +40,9 @@ def prepare(rootfs: Path, spec: MachineSpec) -> None:
             # The machine's own disk has come back to it. Whatever was changed on it meanwhile is meant so.
             tree.write({**spec.files, _DONE: MachineFile(spec.name.encode())})
             return
-        files = _identity(spec) | _fit_in(tree)
-        if spec.root_snapshot:
-            # The tree comes from another machine: its host keys and its id are that machine's own.
-            tree.remove("/etc/ssh", "ssh_host_")
+        files = _identity(spec) | foreign.fit_in(tree)
+        # What is there came with the image, or belongs to the machine the image was made from.
+        tree.remove("/etc/ssh", "ssh_host_")
         if spec.ssh_authorized_keys:
             user = login(tree)
             keys = "".join(key.strip() + "\n" for key in spec.ssh_authorized_keys).encode()
@@ -81,21 +72,6 @@ def _content(tree: RootFs, path: str) -> bytes | None:
         return tree.read(path, 256)
     except OSError:
         return None
-
-
-def _fit_in(tree: RootFs) -> dict[str, MachineFile]:
-    """What an image of others needs: its network is configured already, its cloud is EC2.
-
-    Without the first, systemd-networkd would ask for DHCP and drop the address LXC has set. Without the
-    second, cloud-init looks for DMI, which a container has not, and finds no cloud.
-    """
-    if tree.exists("/usr/lib/undercast"):
-        return {}
-    files = {"/etc/systemd/network/00-undercast.network": MachineFile(_UNMANAGED)}
-    if tree.exists("/etc/cloud/cloud.cfg"):
-        files["/etc/cloud/cloud.cfg.d/99-undercast.cfg"] = MachineFile(_EC2)
-        files["/etc/cloud/ds-identify.cfg"] = MachineFile(b"policy: enabled\n")
-    return files
 
 
 def login(tree: RootFs) -> Login:

@@ -1,22 +1,63 @@
-"""OCI images: their layers merged into one root file system tarball.
+"""OCI images and those of `docker save`: where their layers lie.
 
-Reference: https://github.com/opencontainers/image-spec/blob/main/layer.md (whiteouts and opaque folders).
-Nothing is unpacked: the merged tarball is written from the layers' tarballs, so no name in them leads out.
+Reference: https://github.com/opencontainers/image-spec/blob/main/image-layout.md. Nothing an image says of
+itself is believed: blobs are what their digests say, and no name leads out of its folder.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import platform
-import tarfile
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from undercast.machines.errors import NotFound, Unsupported
+from undercast.machines.errors import NoCapacity, NotFound, Unsupported
+from undercast.machines.images import archive
+from undercast.machines.images.tree import parts
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_LONGEST_JSON = 4 << 20  # bytes, as registries have it
+_MOST_FILES = 10_000
+_DIGESTS = ("sha256", "sha512")
+
+
+def unpack(source: Path, folder: Path, room: int) -> None:
+    """Unpack the archive an image is in; its layers stay packed.
+
+    Raises:
+        NoCapacity: it holds more than `room` bytes.
+        Unsupported: it is damaged, or holds names that lead out of it.
+    """
+    links: dict[Path, str] = {}
+    with archive.opened(source) as entries:
+        for number, member in enumerate(entries):
+            room -= abs(member.size)
+            if room < 0:
+                raise NoCapacity("The image unpacks to more than this machine's disk has room for.")
+            if number > _MOST_FILES:
+                raise _damaged(f"its archive holds more than {_MOST_FILES:,} files")
+            path = folder.joinpath(*parts(member.name))
+            if member.issym():
+                links[path] = member.linkname
+            elif content := entries.extractfile(member) if member.isreg() else None:
+                _write(path, content)
+    # Last, so that nothing is ever written through one; `_inside` sees where they lead.
+    for path, target in links.items():
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(target)
+
+
+def _write(path: Path, content: IO[bytes]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise _damaged(f"{path.name} is a file and a folder") from error
 
 
 def oci_layers(image: Path) -> list[Path]:
@@ -24,100 +65,70 @@ def oci_layers(image: Path) -> list[Path]:
 
     Raises:
         NotFound: the layout has no image for this machine's architecture, or lacks a layer.
+        Unsupported: it is damaged.
     """
-    return [_blob(image, layer) for layer in _manifest(image)["layers"]]
-
-
-def docker_layers(folder: Path) -> list[Path]:
-    """The layers of an unpacked `docker save`, the lowest first."""
-    layers: list[Path] = []
-    for name in json.loads((folder / "manifest.json").read_text())[0]["Layers"]:
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            raise NotFound(f"The image names a layer outside of itself: {name!r}")
-        layers.append(path)
-    return layers
-
-
-def merge(layers: list[Path], target: Path) -> None:
-    """Write the root file system that these layers make, the lowest first, as a tarball.
-
-    Raises:
-        Unsupported: a layer is compressed in a way Python cannot read (zstd).
-    """
-    winners = _winners(layers)
-    with tarfile.open(target, "w") as merged:
-        for index, layer in enumerate(layers):
-            with _open(layer) as archive:
-                for member in archive:
-                    if winners.get(_name(member)) == index:
-                        merged.addfile(member, archive.extractfile(member) if member.isreg() else None)
-
-
-def _winners(layers: list[Path]) -> dict[str, int]:
-    """For each path the layer whose entry counts; paths that a later layer hides are left out."""
-    found: dict[str, int] = {}
-    for index, layer in enumerate(layers):
-        entries: list[str] = []
-        with _open(layer) as archive:
-            for member in archive:
-                name = _name(member)
-                folder, _, last = name.rpartition("/")
-                if last == _OPAQUE:
-                    _hide(found, folder, itself=False)
-                elif last.startswith(_WHITEOUT):
-                    hidden = last.removeprefix(_WHITEOUT)
-                    _hide(found, f"{folder}/{hidden}" if folder else hidden, itself=True)
-                else:
-                    if not member.isdir():
-                        _hide(found, name, itself=True)
-                    entries.append(name)
-        found.update(dict.fromkeys(entries, index))
-    return found
-
-
-def _hide(found: dict[str, int], path: str, *, itself: bool) -> None:
-    prefix = path + "/" if path else ""
-    for name in [name for name in found if name.startswith(prefix)]:
-        del found[name]
-    if itself:
-        found.pop(path, None)
-
-
-def _name(member: tarfile.TarInfo) -> str:
-    return member.name.removeprefix("./").strip("/")
-
-
-def _open(layer: Path) -> tarfile.TarFile:
     try:
-        return tarfile.open(layer, "r|*")
-    except tarfile.ReadError as error:
-        raise Unsupported(
-            f"The layer {layer.name[:12]} is compressed in a way that is not known here"
-        ) from error
+        return [_blob(image, layer) for layer in _manifest(image)["layers"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged("one of its documents lacks what it must have") from error
+
+
+def docker_layers(image: Path) -> list[Path]:
+    """The layers of an unpacked `docker save`, the lowest first. Raises as `oci_layers` does."""
+    try:
+        names = [str(name) for name in _json(_inside(image, "manifest.json"))[0]["Layers"]]
+    except (KeyError, TypeError, IndexError) as error:
+        raise _damaged("its manifest.json names no layers") from error
+    return [_inside(image, name) for name in names]
 
 
 def _manifest(image: Path) -> dict[str, Any]:
     """The manifest for this machine, through nested indexes where there are some."""
     wanted = _MACHINES.get(platform.machine(), platform.machine())
-    descriptors = list(json.loads((image / "index.json").read_text())["manifests"])
+    descriptors = list(_json(_inside(image, "index.json"))["manifests"])
+    others: set[str] = set()
     while descriptors:
         descriptor = descriptors.pop(0)
-        where = descriptor.get("platform", {}).get("architecture", wanted)
+        where = (descriptor.get("platform") or {}).get("architecture", wanted)
         if where != wanted:
+            others.add(str(where))
             continue
-        document: dict[str, Any] = json.loads(_blob(image, descriptor).read_text())
+        document: dict[str, Any] = _json(_blob(image, descriptor))
         if "layers" in document:
             return document
-        descriptors = list(document.get("manifests", ())) + descriptors
-    raise NotFound(f"The image has no manifest for {wanted}")
+        descriptors = list(document.get("manifests") or ()) + descriptors
+    offered = f"; it has one for {', '.join(sorted(others - {'unknown'}))}" if others - {"unknown"} else ""
+    raise NotFound(f"The image has no manifest for {wanted}{offered}")
 
 
 def _blob(image: Path, descriptor: dict[str, Any]) -> Path:
     algorithm, _, digest = str(descriptor["digest"]).partition(":")
-    if not (algorithm.isalnum() and digest.isalnum()):
-        raise NotFound(f"The image names a blob in a strange way: {descriptor['digest']!r}")
-    path = image / "blobs" / algorithm / digest
-    if not path.is_file():
-        raise NotFound(f"The image lacks the blob {digest[:12]}")
+    if algorithm not in _DIGESTS or not digest.isalnum():
+        raise Unsupported(f"The image names a blob in a way not known here: {descriptor['digest']!r}")
+    path = _inside(image, f"blobs/{algorithm}/{digest}")
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, algorithm).hexdigest() != digest:
+            raise _damaged(f"the blob {digest[:12]} is not what its digest says")
     return path
+
+
+def _inside(image: Path, name: str) -> Path:
+    path = (image / name).resolve()
+    if not path.is_relative_to(image.resolve()):
+        raise Unsupported(f"The image names a file outside of itself: {name!r}")
+    if not path.is_file():
+        raise NotFound(f"The image is not complete: it lacks {name}")
+    return path
+
+
+def _json(path: Path) -> Any:
+    if path.stat().st_size > _LONGEST_JSON:
+        raise _damaged(f"{path.name[:20]} should be a short document")
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise _damaged(f"{path.name[:20]} cannot be read ({error})") from error
+
+
+def _damaged(how: str) -> Unsupported:
+    return Unsupported(f"The image is damaged: {how}")

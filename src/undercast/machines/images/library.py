@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 
-from undercast.machines.errors import Conflict, NotFound
+from undercast.machines.errors import Conflict, MachineError, NotFound
 from undercast.machines.images import build, convert, detect
 from undercast.machines.incus import Incus
 from undercast.machines.instance import moment
@@ -34,6 +34,12 @@ class Images:
         """All images, the oldest first."""
         found = [_image(image) for image in await self._incus.all("/1.0/images")]
         return sorted(found, key=lambda image: image.created)
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Something whenever an image comes, goes or is renamed, by whomever; for ever, and once at first."""
+        async for message in self._incus.events():
+            if message is None or str(message.get("metadata", {}).get("action", "")).startswith("image-"):
+                yield
 
     async def resolve(self, name: str) -> MachineImage:
         """The image with this fingerprint (or its beginning, 12 digits or more), alias or AMI id.
@@ -97,31 +103,27 @@ class Images:
         return await self.resolve(fingerprint)
 
     async def import_file(self, source: Path, alias: str, description: str = "") -> MachineImage:
-        """Import a root file system tarball or squashfs, an OCI image, a qcow2 disk or an Incus image.
+        """Import a root file system (a tarball, a disk), an OCI image or an Incus image.
 
-        The AMI id follows from the contents: the same file gives the same id everywhere.
+        The AMI id follows from the contents: the same file has the same id everywhere, and is imported once.
 
         Raises:
-            Unsupported: the file is of no such kind, or holds nothing that can boot; the message says which.
+            Unsupported: the file is of no such kind, is damaged, or holds nothing that can boot here.
+            NoCapacity: this machine's disk has no room for it.
         """
-        found = await asyncio.to_thread(detect.kind, source)
-        if found is detect.Kind.INCUS:
-            return await self._add_unified(source, alias)
+        kind = await asyncio.to_thread(detect.kind, source)
+        ami = "ami-" + (await asyncio.to_thread(convert.digest, source))[:17]
+        for image in await self.list():
+            if image.ami_id == ami:
+                await self.alias(alias, image.fingerprint)
+                return await self.resolve(image.fingerprint)
         build.CACHE.mkdir(parents=True, exist_ok=True)
         with build.work_folder("import-") as work:
-            rootfs = await asyncio.to_thread(convert.convert, source, found, work)
-            ami = "ami-" + (await asyncio.to_thread(convert.digest, source))[:17]
-            words = description or f"{alias} (from {source.name})"
+            made = await asyncio.to_thread(convert.convert, source, kind, work)
             described = work / "metadata.tar.xz"
-            described.write_bytes(convert.metadata(words, ami, created=int(source.stat().st_mtime)))
-            return await self.add(described, rootfs, alias)
-
-    async def _add_unified(self, source: Path, alias: str) -> MachineImage:
-        with source.open("rb") as file:
-            headers = {"Content-Type": "application/octet-stream", "X-Incus-filename": source.name}
-            made = await self._incus.run("POST", "/1.0/images", file, headers=headers, timeout_s=_TRANSFER_S)
-        await self.alias(alias, str(made["fingerprint"]))
-        return await self.resolve(str(made["fingerprint"]))
+            created = int(source.stat().st_mtime)
+            described.write_bytes(_describe(made, ami, alias, description, created))
+            return await self.add(described, made.rootfs, alias)
 
     async def alias(self, alias: str, fingerprint: str) -> None:
         """Let `alias` name this image from now on."""
@@ -141,16 +143,25 @@ class Images:
             NotFound: the remote has no such image, or is not reachable.
         """
         server, _, name = remote.rpartition(":")
+        url = REMOTES.get(server, server)
+        if not url.startswith("https://"):
+            raise NotFound(
+                f"There is no remote {server!r}; there is {', '.join(REMOTES)}, and any server of images "
+                "by its https:// address."
+            )
         source = {
             "type": "image",
             "mode": "pull",
             "protocol": "simplestreams",
-            "server": REMOTES.get(server, server),
+            "server": url,
             "alias": name,
             "image_type": "virtual-machine" if virtual_machine else "container",
         }
         body = {"source": source, "auto_update": False, "properties": {"undercast.remote": remote}}
-        made = await self._incus.run("POST", "/1.0/images", body, timeout_s=_TRANSFER_S)
+        try:
+            made = await self._incus.run("POST", "/1.0/images", body, timeout_s=_TRANSFER_S)
+        except MachineError as error:
+            raise type(error)(f"{url} cannot be reached, or does not serve {name!r}: {error}") from error
         await self.alias(alias or name, str(made["fingerprint"]))
         return await self.resolve(str(made["fingerprint"]))
 
@@ -181,6 +192,20 @@ class Images:
             with target.open("wb") as file:
                 async for block in response.content.iter_chunked(1 << 20):
                     file.write(block)
+
+
+def _describe(made: convert.Converted, ami: str, alias: str, description: str, created: int) -> bytes:
+    release = made.contents.release
+    return convert.metadata(
+        description or release.get("PRETTY_NAME") or release.get("NAME") or alias,
+        ami,
+        created=created,
+        architecture=made.contents.architecture,
+        name=alias,
+        os=release.get("NAME", "Linux"),
+        release=release.get("VERSION_ID", ""),
+        undercast_bytes=str(made.unpacked_bytes),
+    )
 
 
 def _fingerprint(*files: Path) -> str:

@@ -79,9 +79,7 @@ async def _inside(settings: Settings, progress: Progress) -> None:
             with progress.step("Preparing storage"):
                 await project.ensure_pool(incus)
         await project.ensure_project(incus, ours)
-        images = Images(incus)
-        await images.ensure_default(progress)
-        await warm(incus, ours, images, progress)
+        await warm(incus, ours, await Images(incus).ensure_default(progress), progress)
     finally:
         await incus.close()
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from undercast.machines.errors import NotFound
-from undercast.machines.images.library import Images
 from undercast.machines.incus import Incus, instance_path
 from undercast.machines.instance import root_disk
 from undercast.machines.places import Places
 from undercast.machines.setup.progress import Progress
+from undercast.machines.spec import MachineImage
 
 WARMER = "undercast-warm"
 
 
-async def warm(incus: Incus, places: Places, images: Images, progress: Progress) -> None:
-    """Have the default image unpacked in the pool, so that the first launch is as quick as the second."""
-    image = await images.default()
-    if image is None or await _unpacked(incus, places, image.fingerprint):
+async def warm(incus: Incus, places: Places, image: MachineImage, progress: Progress) -> None:
+    """Have an image unpacked in the pool, so that the first launch is as quick as the second."""
+    if await _unpacked(incus, places, image.fingerprint):
         return
     with progress.step("Unpacking the image"):
         body = {

@@ -1,4 +1,4 @@
-"""The default image: brought from the cache into our project when the server starts."""
+"""The images Incus holds for us: the default one brought from the cache, the others seen when they come."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LIMIT_S = 60.0
+_SETTLE_S = 0.2
 
 
 class DefaultImage:
@@ -30,7 +31,21 @@ class DefaultImage:
         self._missing = False
 
     async def run(self) -> None:
-        """Import the image if it is not there yet, once."""
+        """Import the image if it is not there yet, then follow what the command line adds and removes."""
+        await self._import()
+        async for _ in self._machines.images.changes():
+            await self._look()
+            # Incus tells of a deletion a moment before it has happened.
+            await asyncio.sleep(_SETTLE_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self.refresh()
+        except MachineError as error:
+            log.warning("the images cannot be listed now: %s", error)
+
+    async def _import(self) -> None:
         try:
             if await self._machines.images.default() is None:
                 key = await asyncio.to_thread(build.recipe_key)
@@ -46,7 +61,7 @@ class DefaultImage:
             self._ready.set()
 
     async def refresh(self) -> None:
-        """See which images there are: some may have been brought in by the command line."""
+        """See which images there are."""
         self._ec2.machine_images = await self._machines.images.list()
         if any(build.ALIAS in image.aliases for image in self._ec2.machine_images):
             self._missing = False

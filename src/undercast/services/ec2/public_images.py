@@ -18,6 +18,8 @@ from undercast.services.ec2.estate import Record
 OWNER = "137112412989"  # the account behind the alias "amazon" for Amazon Linux
 ROOT_DEVICE = "/dev/xvda"
 ROOT_GIB = 8
+GIB = 1 << 30
+_ARCHITECTURES = {"aarch64": "arm64", "amd64": "x86_64", "i686": "i386"}  # Incus's names, and EC2's
 DEFAULT_ALIAS = "undercast-linux"
 DEFAULT_AMI = "ami-" + hashlib.sha256(DEFAULT_ALIAS.encode()).hexdigest()[:17]
 _UNBUILT = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
@@ -38,17 +40,24 @@ def records(images: Sequence[MachineImage]) -> list[Record]:
 
 def _record(image: MachineImage) -> Record:
     alias = image.aliases[0] if image.aliases else image.properties.get("name", image.fingerprint[:12])
-    arch = {"aarch64": "arm64", "amd64": "x86_64"}.get(image.architecture, image.architecture)
-    return _described(image.ami_id, alias, image.description, arch, image.created)
+    arch = _ARCHITECTURES.get(image.architecture, image.architecture)
+    return _described(image.ami_id, alias, image.description, arch, image.created, _root_gib(image))
 
 
-def _described(id: str, alias: str, description: str, arch: str, created: dt.datetime) -> Record:
+def _root_gib(image: MachineImage) -> int:
+    """The smallest root disk for an image: what it unpacks to, and a GiB to work in."""
+    return max(ROOT_GIB, int(image.properties.get("undercast.bytes", 0)) // GIB + 2)
+
+
+def _described(
+    id: str, alias: str, description: str, arch: str, created: dt.datetime, gib: int = ROOT_GIB
+) -> Record:
     day = created.strftime("%Y%m%d")
     name = f"{alias.replace(':', '/').replace('/', '-')}-{arch}-{day}"
     ebs: dict[str, Any] = {
         "DeleteOnTermination": True,
         "SnapshotId": "snap-" + hashlib.sha256(id.encode()).hexdigest()[:17],
-        "VolumeSize": ROOT_GIB,
+        "VolumeSize": gib,
         "VolumeType": "gp3",
         "Iops": 3000,
         "Throughput": 125,

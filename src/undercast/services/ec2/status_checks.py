@@ -21,7 +21,7 @@ _BOOT_S = 120.0  # a system that has not come up by then is impaired
 
 # systemd says how far it is; where another init runs, that a command runs at all is the answer.
 _PROBE = "if [ -d /run/systemd/system ]; then systemctl is-system-running; else echo running; fi"
-_UP = (b"running", b"degraded", b"maintenance")
+_UP = (b"running", b"degraded")  # not "maintenance", the emergency mode: nobody can log in
 
 
 @dataclass(frozen=True, slots=True)
