@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Executable, bindparam, case, func, insert, se
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from undercast.services.logs.stream_ids import StreamKey, stream_ids
 from undercast.store.store import Store
 from undercast.store.tables.logs import LogEvent, LogGroup, LogStream
 
@@ -26,7 +27,6 @@ _OVERHEAD = 26  # bytes CloudWatch Logs counts beside each message
 _MOST_IDS, _IDS_AT_ONCE = 10_000, 500
 
 Events = Sequence[tuple[int, str]]  # (Unix time in ms, message)
-StreamKey = tuple[str, str, str, str]  # account, region, group, stream
 _Row = dict[str, object]
 
 
@@ -164,11 +164,9 @@ class LogWriter:
             known = self._known_streams(session, streams)
             rows: list[_Row] = []
             changes: list[_Row] = []
+            known |= stream_ids(session, [key for key in streams if key not in known])
             for key, parts in streams.items():
-                stream_id = known.get(key) or _stream_id(session, *key)
-                known[key] = stream_id
-                changes.append(_gather(rows, key, stream_id, parts))
-            session.flush()
+                changes.append(_gather(rows, key, known[key], parts))
             connection = session.connection()
             connection.execute(_INSERT, rows)
             connection.execute(_UPDATE, changes)
@@ -238,30 +236,3 @@ def _statements() -> tuple[Executable, Executable, Executable]:
 
 
 _INSERT, _UPDATE, _NAMES = _statements()
-
-
-def _stream_id(session: Session, account: str, region: str, group: str, stream: str) -> int:
-    found = session.scalar(
-        select(LogStream.id)
-        .join(LogGroup, LogGroup.id == LogStream.group_id)
-        .where(
-            LogGroup.account == account,
-            LogGroup.region == region,
-            LogGroup.name == group,
-            LogStream.name == stream,
-        )
-    )
-    if found is not None:
-        return found
-    now = int(time.time() * 1000)
-    group_row = session.scalar(
-        select(LogGroup).where(LogGroup.account == account, LogGroup.region == region, LogGroup.name == group)
-    )
-    if group_row is None:
-        group_row = LogGroup(account=account, region=region, name=group, created=now, tags={})
-        session.add(group_row)
-        session.flush()
-    row = LogStream(group_id=group_row.id, account=account, region=region, name=stream, created=now)
-    session.add(row)
-    session.flush()
-    return row.id
