@@ -526,6 +526,15 @@ def test_what_runs_is_adopted_and_what_stands_still_is_started(lab: Lab) -> None
     asyncio.run(main())
 
 
+def test_data_stays_where_the_store_knows_nothing(lab: Lab) -> None:
+    async def scenario(ec2: Ec2) -> None:
+        assert lab.world.volumes and lab.world.roots
+
+    lab.world.volumes["vol-0123456789abcdef0"] = 1
+    lab.world.roots.add("snap-0123456789abcdef0")
+    with_server(lab, scenario)
+
+
 @pytest.mark.parametrize(("behaviour", "end"), [("stop", "stopped"), ("terminate", "terminated")])
 def test_an_instance_that_shuts_itself_down(lab: Lab, behaviour: str, end: str) -> None:
     async def scenario(ec2: Ec2) -> None:

@@ -153,10 +153,15 @@ class StorageDriver:
         await self._machines.roots.delete(volume_id)
 
     async def remove_leftovers(self) -> None:
-        """Remove the data that no record wants, before anything else is done: a crash left it."""
+        """Remove the data that no record wants, before anything else is done: a crash left it.
+
+        Without any record nothing is removed: the settings may name another database than they used to.
+        """
         volumes, roots = self._machines.volumes, self._machines.roots
         machines = await self._machines.states()
         records = {key.id: record for kind in _WITH_DATA for key, record in self._estate.everywhere(kind)}
+        if not records:
+            return
         for id in await volumes.list():
             if id not in records or not has_file(records[id]):
                 await self._remove(id, volumes.delete)
