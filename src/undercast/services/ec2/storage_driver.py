@@ -157,18 +157,20 @@ class StorageDriver:
 
         Without any record nothing is removed: the settings may name another database than they used to.
         """
-        volumes, roots = self._machines.volumes, self._machines.roots
-        machines = await self._machines.states()
         records = {key.id: record for kind in _WITH_DATA for key, record in self._estate.everywhere(kind)}
         if not records:
             return
-        for id in await volumes.list():
+        volumes, roots = self._machines.volumes, self._machines.roots
+        machines, files, snapshots, trees = await asyncio.gather(
+            self._machines.states(), volumes.list(), volumes.snapshots(), roots.list()
+        )
+        for id in files:
             if id not in records or not has_file(records[id]):
                 await self._remove(id, volumes.delete)
-        for id in await volumes.snapshots():
+        for id in snapshots:
             if id not in records:
                 await self._remove(id, volumes.delete_snapshot)
-        for id in await roots.list():
+        for id in trees:
             record = records.get(id)
             if record is None or (
                 is_in_machine(record) and record["Attachments"][0]["InstanceId"] in machines
