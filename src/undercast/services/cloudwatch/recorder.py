@@ -6,11 +6,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import delete
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from undercast.services.cloudwatch.statistics import Summary
 from undercast.store.store import Store
@@ -19,9 +20,11 @@ from undercast.store.tables.metrics import MetricMinute
 log = logging.getLogger(__name__)
 
 Dimensions = tuple[tuple[str, str], ...]
+_Columns = tuple[str, str, str, str, str, int]  # the primary key of a row
 
 _EVERY_S = 10.0
 _KEPT_MINUTES = 15 * 24 * 60  # as CloudWatch keeps minutes
+_AT_ONCE = 500  # dimensions in a statement
 
 
 class Minute(NamedTuple):
@@ -110,11 +113,14 @@ class MetricRecorder:
             return
         try:
             with self._store.write() as session:
+                columns_of = {key: (*key[:4], canonical(key.dimensions), key.minute) for key in pending}
+                rows = _rows(session, columns_of.values())
                 for key, summary in pending.items():
-                    columns = (*key[:4], canonical(key.dimensions), key.minute)
-                    row = session.get(MetricMinute, columns)
+                    columns = columns_of[key]
+                    row = rows.get(columns)
                     if row is None:
-                        session.add(_row(columns, summary))
+                        rows[columns] = _row(columns, summary)
+                        session.add(rows[columns])
                         continue
                     total = summary_of(row)
                     total.merge(summary)
@@ -140,7 +146,22 @@ def summary_of(row: MetricMinute) -> Summary:
     return Summary(row.unit, row.count, row.sum, row.minimum, row.maximum, dict(row.histogram))
 
 
-def _row(columns: tuple[str, str, str, str, str, int], summary: Summary) -> MetricMinute:
+def _rows(session: Session, wanted: Collection[_Columns]) -> dict[_Columns, MetricMinute]:
+    """What the store has of these minutes already, asked for with few statements."""
+    minutes = {columns[5] for columns in wanted}
+    dimensions = sorted({columns[4] for columns in wanted})
+    found: dict[_Columns, MetricMinute] = {}
+    for at in range(0, len(dimensions), _AT_ONCE):
+        some = dimensions[at : at + _AT_ONCE]
+        query = select(MetricMinute).where(
+            MetricMinute.minute.in_(minutes), MetricMinute.dimensions.in_(some)
+        )
+        for row in session.scalars(query):
+            found[row.account, row.region, row.namespace, row.name, row.dimensions, row.minute] = row
+    return found
+
+
+def _row(columns: _Columns, summary: Summary) -> MetricMinute:
     account, region, namespace, name, dimensions, minute = columns
     row = MetricMinute(
         account=account, region=region, namespace=namespace, name=name, dimensions=dimensions, minute=minute
