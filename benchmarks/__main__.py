@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("sandbox", "snapstart", "engine", "functions", "servers", "describe")
+NAMES = ("sandbox", "snapstart", "engine", "functions", "describe", "servers")
 LONG = ("soak",)  # only when asked for
 
 
