@@ -13,6 +13,7 @@ from rich.table import Table
 
 from undercast.commands.speaking import WRONG_USE, err, fail, out, plain, settings
 from undercast.machines.errors import MachineError, Unavailable
+from undercast.machines.images import build
 from undercast.machines.images.library import DEFAULT_ALIAS, Images
 from undercast.machines.incus import Incus
 from undercast.machines.places import Places, places
@@ -66,14 +67,18 @@ def _with_images(data: Path | None, work: Callable[[Incus, Places], Awaitable[T]
         finally:
             await incus.close()
 
-    if os.geteuid() != 0:
-        fail("images are root's business here", "Run it again with sudo.")
+    _need_root()
     try:
         return asyncio.run(run())
     except Unavailable as error:
         fail(f"servers do not run here: {error}", "Set them up with: undercast setup")
     except MachineError as error:
         fail(str(error))
+
+
+def _need_root() -> None:
+    if os.geteuid() != 0:
+        fail("images need root, as servers do", "Run it again with sudo.")
 
 
 def list_images(data: Path | None) -> None:
@@ -108,11 +113,17 @@ def add_image(data: Path | None, source: str, alias: str | None, metadata: Path 
         return await images.import_file(file, name)
 
     async def add(incus: Incus, ours: Places) -> MachineImage:
-        image = await bring(Images(incus))
-        await warm(incus, ours, image, Quiet())
+        images = Images(incus)
+        image = await bring(images)
+        try:
+            await warm(incus, ours, image, Quiet())
+        except MachineError:
+            await images.delete(image.fingerprint)  # nothing could be launched from it
+            raise
         return image
 
-    with err.status(f"Adding {plain(source)} ..."):
+    _need_root()
+    with err.status(f"Adding {plain(source)} ..."), build.one_import_at_a_time():
         made = _with_images(data, add)
     out.print(plain(f"Added as {made.ami_id}: {made.description or name}"))
 

@@ -164,13 +164,27 @@ def work_folder(prefix: str) -> Iterator[Path]:
         remove_tree(work)
 
 
+@contextlib.contextmanager
+def one_import_at_a_time() -> Iterator[None]:
+    """The second of two imports waits, and finds what the first has brought."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "import.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _sweep_imports()
+        yield
+
+
 def _sweep() -> None:
-    """Work folders of builds that were killed (the lock is ours, so none is in use), and of old imports."""
+    """Work folders of builds that were killed (the lock is ours, so none is in use)."""
     for work in CACHE.glob("build-*"):
         if work.is_dir():
             remove_tree(work)
+
+
+def _sweep_imports() -> None:
+    """Work folders of imports that were killed; those of today may be in use."""
     for work in CACHE.glob("import-*"):
-        if time.time() - work.stat().st_mtime > _LONG_AGO_S:
+        if work.is_dir() and time.time() - work.stat().st_mtime > _LONG_AGO_S:
             remove_tree(work)
 
 
