@@ -18,7 +18,7 @@ import pytest
 from support import wait_until
 from undercast.machines.errors import MachineError
 from undercast.machines.images import build, host
-from undercast.machines.setup import command, packages
+from undercast.machines.setup import command, limits, packages
 from undercast.settings import Settings
 
 pytestmark = [pytest.mark.needs_root]
@@ -195,3 +195,13 @@ def test_sources_of_the_machine_become_those_of_the_image(
 def test_what_is_missing_is_told_by_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "SEARCH", "/nonexistent")
     assert {"incus-base", "mmdebstrap", "btrfs-progs", "lxcfs"} <= set(packages.missing())
+
+
+def test_low_limits_of_the_kernel_are_raised_and_high_ones_left(tmp_path: Path) -> None:
+    values = {"fs/inotify/max_user_instances": 128, "fs/inotify/max_user_watches": 1 << 24}
+    for name, value in values.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{value}\n")
+    assert limits.raise_low(tmp_path) == ["fs/inotify/max_user_instances"]  # keys: no such file, no harm
+    assert [int((tmp_path / name).read_text()) for name in values] == [1 << 20, 1 << 24]
+    assert limits.raise_low(tmp_path) == []

@@ -49,6 +49,9 @@ def config(spec: MachineSpec, lxc: Sequence[str] = ()) -> dict[str, str]:
         **labels(spec.labels),
         "limits.processes": "20000",
         "security.nesting": "true",
+        # Users of its own on the host: what the kernel counts by user, inotify instances and keys among them,
+        # an instance can use up for itself only, and one that broke out would be nobody in another.
+        "security.idmap.isolated": "true",
         "security.guestapi": "false",
         "security.syscalls.intercept.mount": "true",
         "security.syscalls.intercept.mount.allowed": "ext4,ext3,ext2",

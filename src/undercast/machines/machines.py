@@ -18,7 +18,7 @@ from undercast.machines.incus import Incus, instance_path
 from undercast.machines.nics import attach_nic, detach_nic
 from undercast.machines.places import places
 from undercast.machines.roots import Roots
-from undercast.machines.setup import daemon, project
+from undercast.machines.setup import daemon, limits, project
 from undercast.machines.spec import (
     Capability,
     EventKind,
@@ -57,6 +57,7 @@ class Machines:
             self._capability = Capability(False, "Servers need root. Run Undercast as root (sudo).")
             return
         try:
+            await asyncio.to_thread(limits.raise_low)
             await asyncio.to_thread(daemon.ensure_running)
             await project.ensure_pool(self.incus)
             await project.sweep_projects(self.incus)
