@@ -10,7 +10,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -102,9 +101,8 @@ def serve(port: int) -> None:
     uvicorn.run(BareLoop(), port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False)
 
 
-def start_runtimes(port: int, count: int) -> list[subprocess.Popen[bytes]]:
-    """Start awslambdaric processes that take events from the server."""
-    task = Path(tempfile.mkdtemp(prefix="undercast-bench-"))
+def start_runtimes(port: int, count: int, task: Path) -> list[subprocess.Popen[bytes]]:
+    """Start awslambdaric processes that take events from the server, with their function in a folder."""
     (task / "lambda_function.py").write_text(HANDLER)
     environment = {
         **os.environ,

@@ -12,9 +12,11 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from benchmarks import bare_loop, layers
 from benchmarks.cloud import HANDLER, BenchCloud, running_cloud
@@ -114,16 +116,17 @@ def _bare_loop() -> Iterator[int]:
         [sys.executable, "-m", "benchmarks.bare_loop", str(port)], stdin=subprocess.DEVNULL
     )
     runtimes = []
-    try:
-        _wait_for(port)
-        runtimes = bare_loop.start_runtimes(port, CONNECTIONS)
-        request = request_bytes("POST", f"http://127.0.0.1:{port}/invoke", EVENT)
-        asyncio.run(throughput("127.0.0.1", port, [request] * CONNECTIONS, 400))
-        yield port
-    finally:
-        for process in (*runtimes, server):
-            process.kill()
-            process.wait(5)
+    with tempfile.TemporaryDirectory(prefix="undercast-bench-") as folder:
+        try:
+            _wait_for(port)
+            runtimes = bare_loop.start_runtimes(port, CONNECTIONS, Path(folder))
+            request = request_bytes("POST", f"http://127.0.0.1:{port}/invoke", EVENT)
+            asyncio.run(throughput("127.0.0.1", port, [request] * CONNECTIONS, 400))
+            yield port
+        finally:
+            for process in (*runtimes, server):
+                process.kill()
+                process.wait(5)
 
 
 def _wait_for(port: int) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from undercast.functions.cgroups import Cgroup, Cgroups
 from undercast.functions.env_network import Network, Networks
+from undercast.functions.spec import SandboxError
 from undercast.functions.tmp_disks import TmpDisks
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,10 @@ class Cells:
         self._refill()
 
     async def take(self, tmp_mb: int) -> Cell:
-        """A cell with a /tmp of that size: a prepared one, or one made now. Raises OSError, NoAddresses."""
+        """A cell with a /tmp of that size: a prepared one, or one made now.
+
+        Raises OSError, NoAddresses, SandboxError.
+        """
         if tmp_mb == self._tmp_mb and self._ready:
             cell = self._ready.popleft()
             self._refill()
@@ -149,6 +153,8 @@ class Cells:
             self._refill()
 
     def _make(self, tmp_mb: int) -> Cell:
+        if not self._numbers:
+            raise SandboxError(f"all {len(self._users) - 1} environments this server can have are in use")
         number = self._numbers.popleft()
         with contextlib.ExitStack() as undo:
             undo.callback(self._numbers.append, number)

@@ -67,11 +67,17 @@ class Reconciler:
 
     async def _begin(self) -> None:
         """Take the machines over, now or when there is an Incus."""
-        await self._machines.start()
-        while not self._machines.capability().available:
+        said = ""
+        while True:
+            await self._machines.start()
+            capability = self._machines.capability()
+            if capability.available:
+                break
+            if capability.reason != said:
+                said = capability.reason
+                log.info("no instances for now: %s", said)
             self._begun.set()
             await asyncio.sleep(_START_AGAIN_S)
-            await self._machines.start()
         await self._try(self.storage.remove_leftovers())
         await self._try(self._survey())
         self._spawn(self.default_image.run(), "ec2 default image")
