@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from undercast.machines import foreign
@@ -94,7 +95,6 @@ def login(tree: RootFs) -> Login:
 
 
 def _identity(spec: MachineSpec) -> dict[str, MachineFile]:
-    private, public = _host_key(spec.hostname)
     short = spec.hostname.split(".")[0]
     names = spec.hostname if short == spec.hostname else f"{spec.hostname} {short}"
     hosts = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
@@ -105,15 +105,24 @@ def _identity(spec: MachineSpec) -> dict[str, MachineFile]:
         "/etc/hosts": MachineFile(hosts.encode()),
         "/etc/resolv.conf": MachineFile(RESOLVER),
         "/etc/machine-id": MachineFile(b"", 0o444),
-        "/etc/ssh/ssh_host_ed25519_key": MachineFile(private, 0o600),
-        "/etc/ssh/ssh_host_ed25519_key.pub": MachineFile(public, 0o644),
+        **_host_keys(spec.hostname),
     }
 
 
-def _host_key(comment: str) -> tuple[bytes, bytes]:
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return private, public + f" root@{comment}\n".encode()
+def _host_keys(comment: str) -> dict[str, MachineFile]:
+    """ED25519 and ECDSA, as in Amazon Linux 2023: an RSA key takes longer than all else that is made here."""
+    files: dict[str, MachineFile] = {}
+    for kind, key in (
+        ("ed25519", Ed25519PrivateKey.generate()),
+        ("ecdsa", ec.generate_private_key(ec.SECP256R1())),
+    ):
+        path = f"/etc/ssh/ssh_host_{kind}_key"
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        public = key.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+        files[path] = MachineFile(private, 0o600)
+        files[f"{path}.pub"] = MachineFile(public + f" root@{comment}\n".encode(), 0o644)
+    return files

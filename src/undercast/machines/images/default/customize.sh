@@ -38,7 +38,7 @@ rm -f /usr/lib/systemd/system-generators/cloud-init-generator /lib/systemd/syste
 mkdir -p /etc/tmpfiles.d /etc/systemd/system-generators
 ln -sf /dev/null /etc/tmpfiles.d/systemd-nologin.conf
 rm -f /etc/systemd/system/multi-user.target.wants/ssh.service /etc/systemd/system/sshd.service
-systemctl enable --quiet ssh.service undercast-host-keys.service undercast-mount.service undercast-init.service \
+systemctl enable --quiet ssh.service undercast-mount.service undercast-init.service \
     undercast-interfaces.service
 systemctl set-default --quiet multi-user.target
 
