@@ -77,8 +77,10 @@ class Lab:
         return replace(spec, **changes)
 
     def launch(self, spec: MachineSpec) -> MachineSpec:
-        """Launch a machine."""
+        """Launch a machine, and wait for its boot: until then a command may be run twice (`execute`)."""
         self.run(self.machines.launch(spec))
+        booted = "systemctl is-active --quiet multi-user.target"
+        wait_until(lambda: self.sh(spec, booted).status == 0, 20, "the end of the boot")
         return spec
 
     def sh(self, spec: MachineSpec, script: str, timeout_s: float = 30.0) -> ExecResult:

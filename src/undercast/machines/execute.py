@@ -15,7 +15,7 @@ from undercast.machines.incus import Incus, instance_path
 from undercast.machines.spec import ExecResult
 
 _OUTPUT_LIMIT = 16 << 20
-# What LXC says when a command is sent in the instant in which init begins.
+# What LXC says of a command that comes while init begins, even of one it has run: it is sent once more.
 _TOO_EARLY = "Failed to retrieve PID of executing child process"
 _BOOT_TRIES = 10
 
@@ -30,6 +30,8 @@ async def execute(
     environment: Mapping[str, str],
 ) -> ExecResult:
     """Run `argv` in the machine `name`; each stream is cut at 16 MiB.
+
+    In the first instants of a boot a command may be run twice: it has to bear that.
 
     Raises:
         TimedOut: it did not end within the limit; it was killed.
