@@ -54,6 +54,11 @@ class Second:
         self.env = {**os.environ, "INCUS_DIR": str(folder / "incus")}
         (folder / "incus").mkdir()
 
+    @property
+    def project(self) -> str:
+        """The Incus project of its server."""
+        return f"undercast-{Settings(data=self.data).host_id}"
+
     def step(self, name: str) -> dict[str, Any]:
         """Set up, stop, or undo."""
         argv = [sys.executable, "-c", STEP, name, str(self.data)]
@@ -64,7 +69,7 @@ class Second:
 
     def incus(self, *words: str) -> str:
         """What Incus's own client says."""
-        argv = ["incus", "--project", f"undercast-{Settings(data=self.data).host_id}", *words]
+        argv = ["incus", "--project", self.project, *words]
         done = subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -136,6 +141,7 @@ def test_set_up_survives_a_kill_and_leaves_nothing_behind(second: Second) -> Non
     second.step("stop")
     assert not second.processes()
     assert not second.mounts()
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/lxc.*.{second.project}_*"))
 
     second.step("undo")
     assert not second.processes()

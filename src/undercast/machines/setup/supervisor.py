@@ -8,6 +8,7 @@ also when everything was killed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -137,6 +138,7 @@ def main() -> None:
         _end(daemon, signal.SIGPWR if power_off and daemon.name == "incusd" else signal.SIGTERM)
     if power_off:
         _unmount_all(kept)
+        _remove_groups()
     SUPERVISOR_PID.unlink(missing_ok=True)
 
 
@@ -158,6 +160,15 @@ def _unmount_all(kept: list[Daemon]) -> None:
     for point in reversed(points):
         if any(point == folder or point.startswith(f"{folder}/") for folder in folders):
             subprocess.run(["umount", "-l", point], stdin=subprocess.DEVNULL, timeout=20, check=False)
+
+
+def _remove_groups() -> None:
+    """Control groups of machines whose end no daemon attended. With a process in it one stays."""
+    for pattern in ("lxc.*.undercast*", "*/lxc.*.undercast*"):
+        for group in Path("/sys/fs/cgroup").glob(pattern):
+            for folder, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()
 
 
 def _prepare_lxcfs() -> None:
