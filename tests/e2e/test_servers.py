@@ -184,7 +184,11 @@ def test_lifecycle(renter: Renter) -> None:
     ec2 = renter.ec2
     user_data = "#!/bin/sh\necho from user data > /tmp/said\n"
     instance_id = renter.launch(
-        1, UserData=user_data, DisableApiTermination=True, InstanceInitiatedShutdownBehavior="stop"
+        1,
+        UserData=user_data,
+        DisableApiTermination=True,
+        InstanceInitiatedShutdownBehavior="stop",
+        Placement={"AvailabilityZone": ""},  # as Terraform sends it
     )[0]
     renter.wait("running", [instance_id])
     renter.reachable(instance_id)

@@ -98,9 +98,14 @@ def refuse_ipv6(params: Params) -> None:
             raise AwsError("UnsupportedOperation", f"The parameter {name} needs {what}: not here.")
 
 
+def _zone(params: Params) -> str | None:
+    """The zone asked for. An empty name, which Terraform sends, asks for none."""
+    return (params.get("Placement") or {}).get("AvailabilityZone") or None
+
+
 def _implicit(change: Change, params: Params) -> Plan:
     """The one interface of a request that names none."""
-    zone = (params.get("Placement") or {}).get("AvailabilityZone")
+    zone = _zone(params)
     names, group_ids = params.get("SecurityGroups") or [], list(params.get("SecurityGroupIds") or [])
     if names and params.get("SubnetId"):
         raise AwsError(
@@ -150,7 +155,7 @@ def _explicit(change: Change, params: Params, wanted: list[Record]) -> list[Plan
             "The associatePublicIPAddress parameter cannot be specified when launching with multiple network "
             "interfaces.",
         )
-    zone = (params.get("Placement") or {}).get("AvailabilityZone")
+    zone = _zone(params)
     single = params.get("MaxCount", 1) == 1
     return [_plan(change, one, zone, len(wanted) == 1, single) for one in wanted]
 
