@@ -20,7 +20,7 @@ from undercast.services.lambda_ import errors, limits
 _MOST_ENTRIES = 250_000  # an archive of 50 MiB can hold far more empty files than a disk has inodes
 _CHUNK = 1024 * 1024
 _BAD = "Could not unzip uploaded file. Please check your file, then try to upload again."
-# RuntimeError: encrypted, or (NotImplementedError) a compression nobody has; ValueError: names that are no text.
+# RuntimeError: encrypted, or compressed in a way nobody has; ValueError: names that are no text.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 # What is wrong with this machine rather than with the archive (whose names may be too long, say).
 _OURS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
